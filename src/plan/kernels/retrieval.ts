@@ -1,0 +1,166 @@
+// The memory layer's kernels (UltraMem §1 steps 5-13): scores with top-k, re-scoring, and the pooled gather.
+
+import type { Node } from '../../ir/graph.ts';
+import { packedFloats, type Scheduler, stem } from '../scheduler.ts';
+import type { View } from '../types.ts';
+import { isDense } from '../views.ts';
+import { gapless, leadCount, numberAttr, operand, type PlanOp, result, rowMajor, sizeFromEnd } from './operands.ts';
+
+/** Strides from head to head and from rank to rank of a query: shared by all [T,D], per rank [T,R,D], per head [T,H,D]. */
+function queryStrides(q: View, rank: 'rank' | 'head', node: Node): { queryHead: number; queryRank: number } {
+  if (q.shape.length < 3) return { queryHead: 0, queryRank: 0 };
+  const D = sizeFromEnd(node, q, 1);
+  return rank === 'rank' ? { queryHead: 0, queryRank: D } : { queryHead: D, queryRank: 0 };
+}
+
+/** Operands: q, keys. The keys of every head are packed like a weight of their own. */
+export const planScoreTopk: PlanOp = (node, at) => {
+  const q = rowMajor(node, 0, at);
+  const keys = operand(node, 1, at);
+  const H = sizeFromEnd(node, keys, 3);
+  const N = sizeFromEnd(node, keys, 2);
+  const D = sizeFromEnd(node, keys, 1);
+  const perHead = q.shape.length === 3;
+  at.launch('score_topk', {
+    rows: leadCount(node, q),
+    constants: { H, N, D, K: numberAttr(node, 'k'), perHead },
+    reads: { q, packed: packedKeys(at, keys, H, N, D) },
+    writes: { values: result(node, 0, at), index: result(node, 1, at) },
+  });
+  at.decide(
+    `%${node.results[0]!.id}`,
+    `score_topk<${H},${N},${D}>`,
+    'keys are packed at load; scores stay in registers',
+  );
+};
+
+function packedKeys(at: Scheduler, keys: View, H: number, N: number, D: number): View {
+  const floats = packedFloats(N, D);
+  return at.prepared(`keys ${JSON.stringify(keys)}`, (prepare) => {
+    const packed = prepare.temporary(`${stem(keys.buffer)}_packed`, { dtype: 'f32', shape: [H, floats] });
+    const [head, ldn, ldk] = keys.strides as [number, number, number];
+    for (let h = 0; h < H; h++) {
+      prepare.launch('pack_linear', {
+        constants: { N, K: D, ldn, ldk },
+        reads: { w: { ...keys, offset: keys.offset + h * head, shape: [N, D], strides: [ldn, ldk] } },
+        writes: { packed: { ...packed, offset: h * floats, shape: [floats], strides: [1] } },
+      });
+    }
+    return packed;
+  });
+}
+
+/** Operands: q, keys, index. */
+export const planGatherDot: PlanOp = (node, at) => {
+  const q = rowMajor(node, 0, at);
+  const keys = gapless(node, 1, at);
+  const index = rowMajor(node, 2, at);
+  at.launch('gather_dot', {
+    rows: leadCount(node, index),
+    constants: { ...keyConstants(node, keys), M: sizeFromEnd(node, index, 1), ...queryStrides(q, 'rank', node) },
+    reads: { q, keys, index },
+    writes: { y: result(node, 0, at) },
+  });
+};
+
+const keyConstants = (node: Node, keys: View) => ({
+  H: sizeFromEnd(node, keys, 4),
+  N: sizeFromEnd(node, keys, 3),
+  R: sizeFromEnd(node, keys, 2),
+  D: sizeFromEnd(node, keys, 1),
+});
+
+/** Operands: row, col, core. */
+export const planGridTopk: PlanOp = (node, at) => {
+  const row = rowMajor(node, 0, at);
+  const core = gapless(node, 2, at);
+  at.launch('grid_topk', {
+    rows: leadCount(node, row),
+    constants: {
+      H: sizeFromEnd(node, row, 3),
+      M: sizeFromEnd(node, row, 2),
+      R: sizeFromEnd(node, row, 1),
+      C: sizeFromEnd(node, core, 3),
+      K: numberAttr(node, 'k'),
+    },
+    reads: { row, col: rowMajor(node, 1, at), core },
+    writes: { position: result(node, 0, at), scores: result(node, 1, at) },
+  });
+};
+
+/** Operands: rowIndex, colIndex, qRow, qCol, keysRow, keysCol, core, and shuffle where `shuffled`. */
+export const planRescoreTopk: PlanOp = (node, at) => {
+  const rowIndex = rowMajor(node, 0, at);
+  const qRow = rowMajor(node, 2, at);
+  const keysRow = gapless(node, 4, at);
+  const core = gapless(node, 6, at);
+  const slot = node.results[0]!.id;
+  const next = valueTable(slot, at);
+  at.launch('rescore_topk', {
+    rows: leadCount(node, rowIndex),
+    constants: {
+      ...keyConstants(node, keysRow),
+      M: sizeFromEnd(node, rowIndex, 1),
+      C: sizeFromEnd(node, core, 3),
+      K: numberAttr(node, 'k'),
+      ...queryStrides(qRow, 'rank', node),
+      nextRows: next === null ? 0 : (next.shape[0] as number),
+      nextRowBytes: next === null ? 0 : next.strides[0]! * 4,
+    },
+    reads: {
+      rowIndex,
+      colIndex: rowMajor(node, 1, at),
+      qRow,
+      qCol: rowMajor(node, 3, at),
+      keysRow,
+      keysCol: gapless(node, 5, at),
+      core,
+      shuffle: node.attrs.shuffled === true ? gapless(node, 7, at) : null,
+      next,
+    },
+    writes: { slot: result(node, 0, at), scores: result(node, 1, at) },
+  });
+  if (next !== null) at.decide(`%${slot}`, 'touches value rows ahead', 'the slots address a table that is read next');
+};
+
+/** The table that a gather_pool reads at these slots, possibly through reshapes. */
+function valueTable(slot: string, at: Scheduler): View | null {
+  for (const user of at.index.users(slot)) {
+    const table = user.inputs[0]!;
+    if (user.op === 'gather_pool' && user.inputs[1] === slot && at.index.stageOf(table) === 'prepare') {
+      const view = at.view(table);
+      return isDense(view) ? view : null;
+    }
+    if (user.op === 'reshape') return valueTable(user.results[0]!.id, at);
+  }
+  return null;
+}
+
+/** Operands: table, slot, scores. */
+export const planGatherPool: PlanOp = (node, at) => {
+  const table = gapless(node, 0, at);
+  const slot = rowMajor(node, 1, at);
+  const scores = rowMajor(node, 2, at);
+  at.launch('gather_pool', {
+    rows: leadCount(node, slot),
+    constants: {
+      N: sizeFromEnd(node, table, 2),
+      D: sizeFromEnd(node, table, 1),
+      R: sizeFromEnd(node, slot, 1),
+      C: sizeFromEnd(node, scores, 1),
+      G: numberAttr(node, 'groups'),
+    },
+    reads: { table, slot, scores },
+    writes: { y: result(node, 0, at) },
+  });
+};
+
+/** Operands: core, u0, v0. */
+export const planRank1: PlanOp = (node, at) => {
+  const core = gapless(node, 0, at);
+  at.launch('rank1', {
+    constants: { H: sizeFromEnd(node, core, 3), R: sizeFromEnd(node, core, 1) },
+    reads: { core, u0: gapless(node, 1, at), v0: gapless(node, 2, at) },
+    writes: { u: result(node, 0, at), v: result(node, 1, at) },
+  });
+};

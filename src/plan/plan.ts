@@ -1,0 +1,125 @@
+// Graph → Plan: kernels, views, packing, lifetimes and offsets, for prepare and for every range of T.
+
+import type { Graph } from '../ir/graph.ts';
+import { unsupportedShape } from '../support/errors/plan.ts';
+import { invariant } from '../support/errors.ts';
+import { GraphIndex } from './graph-index.ts';
+import { kernelChoice } from './kernels/index.ts';
+import { requireTokensFirst } from './kernels/operands.ts';
+import { estimateMemory } from './memory.ts';
+import { Scheduler } from './scheduler.ts';
+import type { Buffer, Plan, PlanTensor, Schedule, Variant } from './types.ts';
+import { tokenRanges } from './variants.ts';
+
+/**
+ * Plans a graph that has gone through the passes for the cpu target.
+ * @throws UltramemError `unsupported-shape` where no kernel serves an op's shape, naming op, attribute and limit.
+ */
+export function makePlan(graph: Graph): Plan {
+  requireOneStepSymbol(graph);
+  const index = new GraphIndex(graph);
+  const prepare = new Scheduler(index);
+  planNodes(prepare, 'prepare');
+
+  const bound = graph.symbols.find((s) => s.scope === 'step')?.bound ?? 1;
+  const steps = tokenRanges(bound).map((range) => {
+    const step = new Scheduler(index, prepare);
+    planNodes(step, 'step');
+    for (const [i, output] of graph.outputs.entries()) {
+      requireTokensFirst('output', step.view(output.value));
+      step.bindOutput(i, output.name, output.value);
+    }
+    prepare.decide(
+      `variant ${range.name}`,
+      `T ${range.min === range.max ? range.min : `${range.min}…${range.max}`}`,
+      range.reason,
+    );
+    return { range, schedule: step.finish(range.max) };
+  });
+
+  const kept = new Set(
+    steps.flatMap((s) => s.schedule.buffers.filter((b) => b.space === 'prepared').map((b) => b.name)),
+  );
+  const used = new Set(steps.flatMap((s) => s.schedule.buffers.map((b) => b.name)));
+  const { keptBytes, ...prepareSchedule } = prepare.finish(1, kept);
+  const offsets = new Map(prepareSchedule.buffers.map((b) => [b.name, b.offset]));
+  const variants = steps.map(
+    ({ range, schedule: { launches, buffers, bytes } }): Variant => ({
+      name: range.name,
+      minTokens: range.min,
+      maxTokens: range.max,
+      launches,
+      buffers: buffers.map((b) => (b.space === 'prepared' ? { ...b, offset: preparedOffset(b, offsets) } : b)),
+      bytes,
+    }),
+  );
+
+  const retained = new Set(
+    variants.flatMap((v) => v.buffers.filter((b) => b.space === 'weight' && used.has(b.name)).map((b) => b.index)),
+  );
+  const weights = graph.weights.map(
+    (w, i): PlanTensor => ({
+      name: w.name,
+      id: w.id,
+      type: w.type,
+      below: w.below,
+      optional: w.optional,
+      retained: retained.has(i),
+    }),
+  );
+  return deepFreeze({
+    name: graph.name,
+    target: 'cpu',
+    meta: graph.meta,
+    symbols: graph.symbols,
+    inputs: graph.inputs.map((t): PlanTensor => ({ ...plain, name: t.id, id: t.id, type: t.type, below: t.below })),
+    outputs: graph.outputs.map(
+      (o): PlanTensor => ({ ...plain, name: o.name, id: o.value, type: typeOf(graph, o.value) }),
+    ),
+    weights,
+    states: graph.states.map((s): PlanTensor => ({ ...plain, name: s.id, id: s.id, type: s.type })),
+    prepare: prepareSchedule satisfies Schedule,
+    preparedBytes: keptBytes,
+    variants,
+    memory: estimateMemory(graph, weights, prepareSchedule, keptBytes, variants),
+    decisions: prepare.decisions,
+  });
+}
+
+const plain = { below: undefined, optional: false, retained: false } as const;
+
+function planNodes(at: Scheduler, stage: 'prepare' | 'step'): void {
+  for (const node of at.graph.nodes) {
+    if (node.stage !== stage) continue;
+    const choose = kernelChoice[node.op as keyof typeof kernelChoice];
+    invariant(choose !== undefined, `no kernel choice for op ${node.op}`);
+    at.begin(node);
+    choose(node, at);
+  }
+}
+
+function requireOneStepSymbol(graph: Graph): void {
+  const symbols = graph.symbols.filter((s) => s.scope === 'step').map((s) => s.name);
+  if (symbols.length > 1) throw unsupportedShape('model', 'symbols of a step', 'one', symbols.join(', '));
+}
+
+function preparedOffset(buffer: Buffer, offsets: ReadonlyMap<string, number>): number {
+  const offset = offsets.get(buffer.name);
+  invariant(offset !== undefined, `${buffer.name} is read by a step but never prepared`);
+  return offset;
+}
+
+function typeOf(graph: Graph, id: string) {
+  const leaf = [...graph.inputs, ...graph.weights, ...graph.states].find((l) => l.id === id);
+  const type = leaf?.type ?? graph.nodes.flatMap((n) => n.results).find((r) => r.id === id)?.type;
+  invariant(type !== undefined, `output of an unknown value ${id}`);
+  return type;
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}
