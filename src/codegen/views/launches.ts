@@ -1,0 +1,63 @@
+// Plan launches → views of templates/cpu/kernels: final texts and numbers, nothing left to decide.
+
+import type { Kernel } from '../../plan/launch.ts';
+import type { AnyLaunch, Launch } from '../../plan/types.ts';
+import { comment, count } from '../cpp.ts';
+import { copyView, einsumView, elementwiseView, fillView } from './elementwise.ts';
+import { gatherRowsView, gatherView } from './gather.ts';
+import { linearView, packLinearView } from './linear.ts';
+import { gatherDotView, gatherPoolView, gridTopkView, rank1View, rescoreTopkView, scoreTopkView } from './retrieval.ts';
+import { addNormView, groupSumView, normView, reduceView, softmaxView, topkView } from './rowwise.ts';
+import { attentionView, causalConvView, ropeView } from './sequence.ts';
+
+/** What every launch's template may read, besides the fields of its own kernel. */
+export interface LaunchView {
+  /** Name of the template, and of the header where that is not another. */
+  readonly template: string;
+  readonly header: string;
+  readonly comment: string;
+  readonly rows: string;
+}
+
+/** Fields of one kernel's template. `scratch`: the expression of its bytes per worker, where it wants any. */
+export type KernelView = { readonly header: string; readonly scratch?: string } & Readonly<
+  Record<string, string | number | boolean>
+>;
+
+const kernelViews: { readonly [K in Kernel]: (launch: Launch<K>) => KernelView } = {
+  add_norm: addNormView,
+  attention: attentionView,
+  causal_conv: causalConvView,
+  copy: copyView,
+  einsum: einsumView,
+  elementwise: elementwiseView,
+  fill: fillView,
+  gather: gatherView,
+  gather_dot: gatherDotView,
+  gather_pool: gatherPoolView,
+  gather_rows: gatherRowsView,
+  grid_topk: gridTopkView,
+  group_sum: groupSumView,
+  linear: linearView,
+  norm: normView,
+  pack_linear: packLinearView,
+  rank1: rank1View,
+  reduce: reduceView,
+  rescore_topk: rescoreTopkView,
+  rope: ropeView,
+  score_topk: scoreTopkView,
+  softmax: softmaxView,
+  topk: topkView,
+};
+
+/** The view of one launch, with the call site it comes from. */
+export function launchView(launch: AnyLaunch): KernelView & LaunchView {
+  const view = (kernelViews[launch.kernel] as (launch: AnyLaunch) => KernelView)(launch);
+  const place = launch.loc === undefined ? '' : `  (${launch.loc.file}:${launch.loc.line}:${launch.loc.column})`;
+  return {
+    template: `cpu/kernels/${launch.kernel}`,
+    comment: comment(`${launch.computes}${place}`),
+    rows: count(launch.rows),
+    ...view,
+  };
+}
