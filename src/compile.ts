@@ -1,0 +1,75 @@
+// The compiler on one page: a model through graph, passes, plan and text to an addon. Nothing else knows the order.
+
+import { basename, resolve } from 'node:path';
+import { type BuildOptions, type Built, buildAddon } from './build/build-addon.ts';
+import { dumpStages } from './build/dump-stages.ts';
+import { importModel } from './build/load-model.ts';
+import { emit, type Files } from './codegen/emit.ts';
+import { isModel, type Model, trace } from './dsl/model.ts';
+import type { Graph } from './ir/graph.ts';
+import { print } from './ir/print.ts';
+import { runPasses } from './passes/index.ts';
+import { tapsAsOutputs } from './passes/taps-as-outputs.ts';
+import { makePlan } from './plan/plan.ts';
+import { printPlan } from './plan/print.ts';
+import type { Plan } from './plan/types.ts';
+import { debug } from './support/debug.ts';
+
+export type { Built, Model };
+export { trace };
+
+export interface CompileOptions extends Partial<BuildOptions> {
+  readonly target?: 'cpu';
+  /** Give the taps that survive fusion as further outputs, to compare them with a reference. */
+  readonly taps?: boolean;
+}
+
+/** Every stage of a compilation before anything is built. */
+export interface Stages {
+  readonly traced: Graph;
+  readonly fused: Graph;
+  readonly plan: Plan;
+  readonly files: Files;
+}
+
+/** Loads the model that a file exports; `config` goes to it where it exports a function. Errors: see importModel. */
+export const loadModel = (file: string, config?: unknown): Promise<Model> => importModel(file, config, isModel);
+
+/** Model → text, without touching disk or starting programs. The same model gives the same bytes. */
+export function translate(model: Model, options: Pick<CompileOptions, 'taps'> = {}): Stages {
+  const timed = timer();
+  const traced = timed('trace', () => trace(model)); //                       dsl  → ir: nodes with types and call sites
+  const { graph } = timed('passes', () => runPasses(traced)); //              ir   → ir: fold, fuse, hoist what is known at load
+  const fused = options.taps ? tapsAsOutputs(graph) : graph;
+  const plan = timed('plan', () => makePlan(fused)); //                       ir   → plan: kernels, views, buffers, variants
+  debug(2, () => printPlan(plan));
+  const source = model.loc === undefined ? 'a model' : basename(model.loc.file);
+  const texts = { source, graphBefore: print(traced), graphAfter: print(fused) };
+  const files = timed('emit', () => emit(plan, texts)); //                    plan → text
+  debug(4, () => [...files].map(([path, text]) => `── ${path}\n${text}`).join('\n'));
+  return { traced, fused, plan, files };
+}
+
+/**
+ * Compiles a model: its text and addon end up in `outDir` (default `generated/<name>`), the addon from the cache where it
+ * has been built before.
+ *
+ * @throws DiagnosticsError for faults in the model, UltramemError for shapes without a kernel and for the machine's faults
+ */
+export async function compile(model: Model, options: CompileOptions = {}): Promise<Built> {
+  options.onProgress?.('translating');
+  const stages = translate(model, options);
+  await dumpStages(stages.files);
+  const outDir = resolve(options.outDir ?? `generated/${model.name}`);
+  return buildAddon(model.name, stages.files, { ...options, outDir });
+}
+
+/** Runs stages and tells under DEBUG=1 how long each took. */
+function timer(): <R>(stage: string, run: () => R) => R {
+  return (stage, run) => {
+    const started = performance.now();
+    const result = run();
+    debug(1, () => `${stage}: ${(performance.now() - started).toFixed(1)} ms`);
+    return result;
+  };
+}
