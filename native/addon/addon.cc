@@ -1,0 +1,234 @@
+// node-addon-api glue of an emitted model: Weights (loaded and prepared) and Session (runs steps) over ultramem_model().
+// Compiled into every model's addon. Holds no globals, so it works in worker threads. src/runtime/native-addon.ts is
+// its typed face and src/runtime/native-engine.ts its only caller, which checks arguments first.
+#include "napi_settings.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "describe.h"
+#include "loaded.h"
+#include "session.h"
+#include "work.h"
+
+namespace ultramem::addon {
+namespace {
+
+std::vector<int64_t> integers(const Napi::Value& value) {
+  const Napi::Array list = value.As<Napi::Array>();
+  std::vector<int64_t> result;
+  for (uint32_t i = 0; i < list.Length(); i++) result.push_back(list.Get(i).ToNumber().Int64Value());
+  return result;
+}
+
+// {path, begin, dtype} | {data: TypedArray, dtype} | null
+Source source_of(const Napi::Value& value) {
+  Source source;
+  if (!value.IsObject()) return source;
+  const Napi::Object place = value.As<Napi::Object>();
+  source.stored = dtype_of(place.Get("dtype").ToString());
+  if (place.Has("data")) {
+    // Copied at once: JavaScript may write to its array, or transfer it, while the load runs.
+    const Napi::TypedArray data = place.Get("data").As<Napi::TypedArray>();
+    const char* bytes = static_cast<const char*>(data.ArrayBuffer().Data()) + data.ByteOffset();
+    source.kind = Source::Kind::bytes;
+    source.bytes.assign(bytes, bytes + data.ByteLength());
+  } else {
+    source.kind = Source::Kind::file;
+    source.path = place.Get("path").ToString();
+    source.begin = uint64_t(place.Get("begin").ToNumber().Int64Value());
+  }
+  return source;
+}
+
+// Pointers of typed arrays, each exactly as long as its spec asks for.
+template <class Pointer>
+std::vector<Pointer> pointers(const Napi::Value& value, const TensorSpec* specs, int count, const std::vector<int64_t>& symbols) {
+  const Napi::Array list = value.As<Napi::Array>();
+  if (int(list.Length()) != count) throw Fault("native-failure", "a step got another number of tensors than the model has");
+  std::vector<Pointer> result;
+  for (int i = 0; i < count; i++) {
+    const Napi::Value item = list.Get(uint32_t(i));
+    if (!item.IsTypedArray()) throw Fault("native-failure", "a tensor is no typed array", specs[i].name);
+    const Napi::TypedArray array = item.As<Napi::TypedArray>();
+    if (int64_t(array.ByteLength()) != element_count(specs[i], symbols) * int64_t(dtype_bytes(specs[i].dtype))) {
+      throw Fault("native-failure", "a tensor has another length than the model asks for", specs[i].name);
+    }
+    result.push_back(static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset());
+  }
+  return result;
+}
+
+class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Weights",
+                       {InstanceMethod<&WeightsObject::load>("load"), InstanceMethod<&WeightsObject::cancel>("cancel"),
+                        InstanceMethod<&WeightsObject::progress>("progress"), InstanceMethod<&WeightsObject::bytes>("bytes"),
+                        InstanceMethod<&WeightsObject::dispose>("dispose")});
+  }
+  explicit WeightsObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
+
+  std::shared_ptr<const Loaded> loaded() const { return call_->loaded; }
+
+ private:
+  // Shared with the work, which may outlive this object.
+  struct Call {
+    std::vector<Source> sources;
+    std::atomic<bool> cancel{false};
+    std::atomic<uint64_t> done{0}, total{0};
+    std::shared_ptr<const Loaded> loaded;  // written on the event loop's thread
+    std::shared_ptr<const Loaded> result;
+  };
+
+  // load(sources, threads, copy): Promise<void>; once per object.
+  Napi::Value load(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    std::shared_ptr<Call> call = call_;
+    const int threads = info[1].ToNumber().Int32Value();
+    const bool copy = info[2].ToBoolean();
+    or_throw(env, [&] {
+      const Napi::Array list = info[0].As<Napi::Array>();
+      const Model& model = ultramem_model();
+      if (int(list.Length()) != model.weight_count) throw Fault("native-failure", "wrong number of weights");
+      for (uint32_t i = 0; i < list.Length(); i++) {
+        Source source = source_of(list.Get(i));
+        if (source.kind == Source::Kind::bytes && source.bytes.size() != stored_bytes(model.weights[i], source.stored)) {
+          throw Fault("native-failure", "a weight has another length than the model asks for", model.weights[i].name);
+        }
+        call->sources.push_back(std::move(source));
+      }
+    });
+    Work* work = new Work(
+        env,
+        [call, threads, copy] {
+          call->result = std::make_shared<const Loaded>(
+              ultramem_model(), std::move(call->sources), threads, copy, call->cancel, [&](uint64_t done, uint64_t total) {
+                call->done = done;
+                call->total = total;
+              });
+        },
+        [call] { call->loaded = call->cancel ? nullptr : std::move(call->result); }, info.This().As<Napi::Object>());
+    work->Queue();
+    return work->promise();
+  }
+
+  static size_t stored_bytes(const TensorSpec& spec, DType stored) {
+    return size_t(element_count(spec, bounds(ultramem_model()))) * dtype_bytes(stored);
+  }
+
+  void cancel(const Napi::CallbackInfo&) { call_->cancel = true; }
+
+  // [bytes done, bytes in all]
+  Napi::Value progress(const Napi::CallbackInfo& info) {
+    Napi::Array pair = Napi::Array::New(info.Env(), 2);
+    pair.Set(0u, double(call_->done.load()));
+    pair.Set(1u, double(call_->total.load()));
+    return pair;
+  }
+
+  Napi::Value bytes(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), call_->loaded ? double(call_->loaded->bytes()) : 0);
+  }
+
+  // Memory goes when the last session on it has gone.
+  void dispose(const Napi::CallbackInfo&) {
+    call_->cancel = true;
+    call_->loaded.reset();
+  }
+
+  std::shared_ptr<Call> call_ = std::make_shared<Call>();
+};
+
+class SessionObject : public Napi::ObjectWrap<SessionObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Session",
+                       {InstanceMethod<&SessionObject::step>("step"), InstanceMethod<&SessionObject::cancel>("cancel"),
+                        InstanceMethod<&SessionObject::bytes>("bytes"), InstanceMethod<&SessionObject::dispose>("dispose")});
+  }
+
+  // new Session(weights, threads, symbols)
+  explicit SessionObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    or_throw(info.Env(), [&] {
+      const std::shared_ptr<const Loaded> loaded = WeightsObject::Unwrap(info[0].As<Napi::Object>())->loaded();
+      if (!loaded) throw Fault("disposed", "the weights are not loaded");
+      std::vector<int64_t> symbols = integers(info[2]);
+      if (int(symbols.size()) != loaded->model().symbol_count) throw Fault("native-failure", "wrong number of symbols");
+      session_ = std::make_shared<Session>(loaded, info[1].ToNumber().Int32Value(), std::move(symbols));
+    });
+  }
+
+ private:
+  // step(symbols, inputs, outputs): Promise<void>; one at a time. Arrays must be left alone until it settles.
+  Napi::Value step(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    auto cancel = std::make_shared<bool>(false);
+    std::function<void()> body;
+    Napi::Object keep = Napi::Object::New(env);
+    or_throw(env, [&] {
+      if (!session_) throw Fault("disposed", "the session is disposed");
+      if (running_) throw Fault("native-failure", "a step is running already");
+      const Model& model = session_->model();
+      std::vector<int64_t> symbols = integers(info[0]);
+      check_symbols(model, symbols);
+      auto inputs = pointers<const void*>(info[1], model.inputs, model.input_count, symbols);
+      auto outputs = pointers<void*>(info[2], model.outputs, model.output_count, symbols);
+      keep.Set("inputs", info[1]);
+      keep.Set("outputs", info[2]);
+      keep.Set("session", info.This());
+      // The work shares the session, so dispose during a step frees nothing that the step uses.
+      body = [session = session_, symbols = std::move(symbols), inputs = std::move(inputs),
+              outputs = std::move(outputs), cancel] { session->step(symbols, inputs, outputs, cancel.get()); };
+    });
+    session_->rouse();
+    running_ = cancel;
+    Work* work = new Work(env, std::move(body), [this] { running_.reset(); }, keep);
+    work->Queue();
+    return work->promise();
+  }
+
+  // Session symbols as opened, step symbols within their bounds.
+  void check_symbols(const Model& model, const std::vector<int64_t>& symbols) const {
+    if (int(symbols.size()) != model.symbol_count) throw Fault("native-failure", "wrong number of symbols");
+    for (size_t i = 0; i < symbols.size(); i++) {
+      const bool fits = model.symbols[i].per_step ? symbols[i] >= 1 && symbols[i] <= model.symbols[i].bound
+                                                  : symbols[i] == session_->symbols()[i];
+      if (!fits) throw Fault("native-failure", "a symbol is out of its bounds", model.symbols[i].name);
+    }
+  }
+
+  void cancel(const Napi::CallbackInfo&) {
+    if (running_) *static_cast<volatile bool*>(running_.get()) = true;
+  }
+
+  Napi::Value bytes(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), session_ ? double(session_->bytes()) : 0);
+  }
+
+  void dispose(const Napi::CallbackInfo& info) {
+    cancel(info);
+    session_.reset();
+  }
+
+  std::shared_ptr<Session> session_;
+  std::shared_ptr<bool> running_;  // cancel flag of the step in flight
+};
+
+Napi::Value describe(const Napi::CallbackInfo& info) { return describe_model(info.Env(), ultramem_model()); }
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("api", 1);
+  exports.Set("describe", Napi::Function::New(env, describe));
+  exports.Set("Weights", WeightsObject::define(env));
+  exports.Set("Session", SessionObject::define(env));
+  return exports;
+}
+
+}  // namespace
+}  // namespace ultramem::addon
+
+static Napi::Object init_ultramem(Napi::Env env, Napi::Object exports) { return ultramem::addon::init(env, exports); }
+NODE_API_MODULE(ultramem, init_ultramem)

@@ -1,0 +1,88 @@
+// What an emitted model is, seen from the addon: descriptors of its tensors, and three entry points over raw pointers.
+// Emitted sources define one `const Model& ultramem_model()`. Compiles alone; no napi here.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "../cpu/pool.h"
+
+namespace ultramem {
+
+enum class DType : uint8_t { f32, f16, bf16, i32, i64 };
+
+constexpr size_t dtype_bytes(DType d) {
+  return d == DType::i64 ? 8 : (d == DType::f16 || d == DType::bf16) ? 2 : 4;
+}
+
+// Symbolic dims are stored as -(1 + index into Model::symbols).
+constexpr int kMaxRank = 8;
+struct TensorSpec {
+  const char* name;
+  DType dtype;
+  int rank;
+  int64_t dims[kMaxRank];
+  int64_t below;  // integer tensors: exclusive upper bound of every element, a symbol as above; 0 = unchecked
+  bool optional;  // weights: zeros stand in when absent
+  bool retained;  // weights: read by the step itself, so kept after prepare
+};
+
+struct SymbolSpec {
+  const char* name;
+  int64_t bound;  // inclusive
+  bool per_step;  // T; else fixed per session, as S
+};
+
+// Pointers for prepare: weights[i] has the declared dtype and shape of Model::weights[i]; 64-byte alignment is not promised for weights.
+struct PrepareArgs {
+  Pool* pool;
+  const void* const* weights;
+  char* prepared;  // Model::prepared_bytes, 64-byte aligned, written here and kept
+  char* scratch;   // Model::prepare_bytes, 64-byte aligned, freed afterwards
+};
+
+struct StepArgs {
+  Pool* pool;
+  int64_t T;                    // tokens of this step, 1 ≤ T ≤ Variant::max_tokens
+  const int64_t* symbols;       // value of each Model::symbols entry for this step
+  const void* const* inputs;    // by index of Model::inputs
+  void* const* outputs;         // by index of Model::outputs, sized for T
+  const void* const* weights;   // retained ones only; null otherwise
+  const char* prepared;
+  void* const* states;          // by index of Model::states
+  char* arena;                  // Variant::arena_bytes, 64-byte aligned
+  const volatile bool* cancel;  // looked at between launches; a cancelled step leaves outputs undefined
+};
+
+struct Variant {
+  const char* name;    // one, few, many
+  int64_t max_tokens;  // the variant with the smallest max_tokens ≥ T runs
+  size_t arena_bytes;
+  void (*step)(const StepArgs&);
+};
+
+struct Model {
+  const char* name;
+  const char* digest;  // of everything that went into this binary
+  const char* march;
+  const SymbolSpec* symbols;
+  int symbol_count;
+  const TensorSpec* inputs;
+  int input_count;
+  const TensorSpec* outputs;
+  int output_count;
+  const TensorSpec* weights;
+  int weight_count;
+  const TensorSpec* states;
+  int state_count;
+  size_t prepared_bytes;
+  size_t prepare_bytes;
+  size_t thread_scratch_bytes;  // per worker of the pool
+  void (*prepare)(const PrepareArgs&);
+  const Variant* variants;  // ascending max_tokens
+  int variant_count;
+};
+
+// Defined by the emitted sources.
+const Model& ultramem_model();
+
+}  // namespace ultramem

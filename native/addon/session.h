@@ -1,0 +1,75 @@
+// One session: states, arena and pool of a caller that runs steps one after another. No napi here.
+#pragma once
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fault.h"
+#include "loaded.h"
+#include "memory.h"
+#include "model.h"
+
+namespace ultramem::addon {
+
+class Session {
+ public:
+  // symbols: a value for each of Model::symbols; those per step are overwritten by each step.
+  Session(std::shared_ptr<const Loaded> loaded, int threads, std::vector<int64_t> symbols)
+      : loaded_(std::move(loaded)),
+        symbols_(std::move(symbols)),
+        pool_(threads, loaded_->model().thread_scratch_bytes) {
+    const Model& model = loaded_->model();
+    for (int i = 0; i < model.state_count; i++) {
+      const TensorSpec& spec = model.states[i];
+      states_.emplace_back(size_t(element_count(spec, symbols_)) * dtype_bytes(spec.dtype), spec.name);
+      state_pointers_.push_back(states_.back().data());
+    }
+    size_t arena = 0;
+    for (int i = 0; i < model.variant_count; i++) arena = std::max(arena, model.variants[i].arena_bytes);
+    arena_ = Memory(arena, "the arena");
+  }
+
+  // Does not block: worker threads wake up while a step is on its way to its own.
+  void rouse() { pool_.rouse(); }
+
+  // Blocks. Pointers hold what TensorSpecs say, sized for `symbols`.
+  void step(const std::vector<int64_t>& symbols, const std::vector<const void*>& inputs,
+            const std::vector<void*>& outputs, const volatile bool* cancel) {
+    const Model& model = loaded_->model();
+    const int64_t tokens = tokens_of(model, symbols);
+    const Variant* variant = nullptr;
+    for (int i = model.variant_count - 1; i >= 0 && model.variants[i].max_tokens >= tokens; i--) variant = &model.variants[i];
+    if (variant == nullptr) throw Fault("too-many-tokens", "no variant takes " + std::to_string(tokens) + " tokens");
+    if (*cancel) throw aborted();
+    variant->step({&pool_, tokens, symbols.data(), inputs.data(), outputs.data(), loaded_->weights(), loaded_->prepared(),
+                   state_pointers_.data(), arena_.data(), cancel});
+    if (*cancel) throw aborted();
+  }
+
+  // T: the first symbol that steps set; a model without one runs as one token.
+  static int64_t tokens_of(const Model& model, const std::vector<int64_t>& symbols) {
+    for (size_t i = 0; i < symbols.size(); i++) {
+      if (model.symbols[i].per_step) return symbols[i];
+    }
+    return 1;
+  }
+
+  const Model& model() const { return loaded_->model(); }
+  const std::vector<int64_t>& symbols() const { return symbols_; }
+  size_t bytes() const {
+    size_t sum = arena_.bytes();
+    for (const Memory& state : states_) sum += state.bytes();
+    return sum;
+  }
+
+ private:
+  std::shared_ptr<const Loaded> loaded_;
+  std::vector<int64_t> symbols_;
+  Pool pool_;
+  std::vector<Memory> states_;
+  std::vector<void*> state_pointers_;
+  Memory arena_;
+};
+
+}  // namespace ultramem::addon

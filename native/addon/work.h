@@ -1,0 +1,75 @@
+// Work off the event loop that settles a promise; failures become errors with a code. Runs on libuv's threads.
+#pragma once
+#include "napi_settings.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "fault.h"
+
+namespace ultramem::addon {
+
+// An Error with `code` and `subject`, which src/runtime/native-engine.ts turns into an UltramemError.
+inline Napi::Error error_of(Napi::Env env, const Fault& fault) {
+  Napi::Error error = Napi::Error::New(env, fault.what());
+  error.Set("code", fault.code);
+  if (!fault.subject.empty()) error.Set("subject", fault.subject);
+  return error;
+}
+
+// Runs body; whatever it throws comes back as a Fault.
+template <class Body>
+std::optional<Fault> fault_of(const Body& body) {
+  try {
+    body();
+    return std::nullopt;
+  } catch (const Fault& fault) {
+    return fault;
+  } catch (const std::bad_alloc&) {
+    return Fault("out-of-memory", "no memory left");
+  } catch (const std::system_error& error) {
+    return Fault("out-of-memory", std::string("the system gives no more threads: ") + error.what());
+  } catch (const std::exception& exception) {
+    return Fault("native-failure", exception.what());
+  }
+}
+
+// For calls from JavaScript that run at once.
+template <class Body>
+void or_throw(Napi::Env env, const Body& body) {
+  if (const std::optional<Fault> fault = fault_of(body)) throw error_of(env, *fault);
+}
+
+// Owns itself: create with new, then Queue(). `keep` are JavaScript values that stay alive meanwhile.
+class Work : public Napi::AsyncWorker {
+ public:
+  using Body = std::function<void()>;
+  Work(Napi::Env env, Body body, Body settled, Napi::Object keep)
+      : AsyncWorker(env),
+        deferred_(env),
+        body_(std::move(body)),
+        settled_(std::move(settled)),
+        keep_(Napi::Persistent(keep)) {}
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ private:
+  void Execute() override { fault_ = fault_of(body_); }
+  void OnOK() override {
+    settled_();
+    if (fault_) deferred_.Reject(error_of(Env(), *fault_).Value());
+    else deferred_.Resolve(Env().Undefined());
+  }
+
+  Napi::Promise::Deferred deferred_;
+  Body body_, settled_;
+  Napi::ObjectReference keep_;
+  std::optional<Fault> fault_;
+};
+
+}  // namespace ultramem::addon
