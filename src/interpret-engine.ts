@@ -1,0 +1,89 @@
+// Steps by the interpreter: no compiler needed, and the same sessions. Slow; the reference of every other engine.
+
+import type { Graph, Type } from './ir/graph.ts';
+import { Interpreter } from './ir/interpret.ts';
+import type { DescribedTensor, Engine, LoadedModel, ModelDescription, SymbolValues } from './runtime/index.ts';
+import { type MatchOptions, matchWeights, readWeights, type WeightsLike } from './runtime/weights.ts';
+import { aborted, disposed, stepFailed } from './support/errors/session.ts';
+import { UltramemError } from './support/errors.ts';
+import type { Tensor } from './support/tensor.ts';
+
+export interface InterpretOptions extends MatchOptions {
+  /** Give the graph's taps as further outputs. */
+  readonly taps?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What sessions know of a model, from its graph. */
+export function describeGraph(graph: Graph, options: { readonly taps?: boolean } = {}): ModelDescription {
+  const types = new Map<string, Type>();
+  for (const leaf of [...graph.inputs, ...graph.weights, ...graph.states]) types.set(leaf.id, leaf.type);
+  for (const node of graph.nodes) for (const { id, type } of node.results) types.set(id, type);
+  const described = (name: string, type: Type, below?: DescribedTensor['below']): DescribedTensor => ({
+    name,
+    dtype: type.dtype,
+    shape: type.shape,
+    below,
+  });
+  const named = [...graph.outputs, ...(options.taps ? graph.taps : [])];
+  return {
+    name: graph.name,
+    symbols: graph.symbols,
+    inputs: graph.inputs.map(({ id, type, below }) => described(id, type, below)),
+    outputs: named.map(({ name, value }) => described(name, types.get(value)!)),
+    weights: graph.weights.map(({ name, type, below, optional }) => ({ ...described(name, type, below), optional })),
+    states: graph.states.map(({ id, type }) => described(id, type)),
+    ...(graph.meta.tokenizer === undefined ? {} : { tokenizer: graph.meta.tokenizer }),
+  };
+}
+
+/**
+ * Reads the weights for interpreting. Every engine prepares them for itself.
+ * @throws UltramemError those of matchWeights and readTensor
+ */
+export async function loadInterpreted(
+  graph: Graph,
+  weights: WeightsLike,
+  options: InterpretOptions = {},
+): Promise<LoadedModel> {
+  const model = describeGraph(graph, options);
+  const matched = await matchWeights(model, weights, options);
+  if (options.signal?.aborted) throw aborted('loading weights', options.signal.reason);
+  let read: Map<string, Tensor> | undefined = await readWeights(matched);
+  return {
+    model,
+    get bytes() {
+      return [...(read?.values() ?? [])].reduce((sum, { data }) => sum + data.byteLength, 0);
+    },
+    openEngine(symbols) {
+      if (read === undefined) throw disposed('the model');
+      return openEngine(model, new Interpreter(graph, { weights: read, symbols }), symbols, options.taps ?? false);
+    },
+    dispose() {
+      read = undefined;
+    },
+  };
+}
+
+function openEngine(model: ModelDescription, interpreter: Interpreter, symbols: SymbolValues, taps: boolean): Engine {
+  let gone = false;
+  return {
+    model,
+    symbols,
+    async step({ inputs, signal }) {
+      // A step blocks; other work of the event loop goes between steps.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (gone) throw disposed('the session');
+      if (signal?.aborted) throw aborted('the step', signal.reason);
+      try {
+        const result = interpreter.step(inputs, { taps });
+        return { ...result.outputs, ...result.taps };
+      } catch (error) {
+        throw error instanceof UltramemError ? error : stepFailed((error as Error).message, error);
+      }
+    },
+    dispose() {
+      gone = true;
+    },
+  };
+}

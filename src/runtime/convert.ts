@@ -1,0 +1,52 @@
+// Element types of weight files against those of the model: which pairs are allowed, and the conversion on the host.
+// Every allowed conversion keeps values exactly; native/addon/convert.h does the same for native engines.
+
+import type { DType } from '../support/dtype.ts';
+import type { Tensor } from '../support/tensor.ts';
+import type { StoredDType } from './safetensors-header.ts';
+
+const readable: Readonly<Partial<Record<StoredDType, readonly DType[]>>> = {
+  F32: ['f32'],
+  F16: ['f16', 'f32'],
+  BF16: ['bf16', 'f32'],
+  I32: ['i32', 'i64'],
+  I64: ['i64', 'i32'],
+};
+
+/** The dtypes that a stored dtype can be read as, its own first; empty where it cannot be read. */
+export const readableAs = (stored: StoredDType): readonly DType[] => readable[stored] ?? [];
+
+/** The value of a 16-bit IEEE float. */
+export function f16ToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
+
+/**
+ * The same values with another element type.
+ * @throws RangeError where an i64 does not fit i32, or the pair is not an allowed one
+ */
+export function convert<D extends DType>(from: Tensor, dtype: D): Tensor<D> {
+  if ((from.dtype as DType) === dtype) return from as unknown as Tensor<D>;
+  const as = (data: Tensor['data']): Tensor<D> => ({ dtype, shape: from.shape, data }) as unknown as Tensor<D>;
+  if (dtype === 'f32' && from.dtype === 'bf16') {
+    const words = new Uint32Array(from.data.length);
+    for (let i = 0; i < words.length; i++) words[i] = from.data[i]! << 16;
+    return as(new Float32Array(words.buffer));
+  }
+  if (dtype === 'f32' && from.dtype === 'f16') return as(Float32Array.from(from.data, f16ToNumber));
+  if (dtype === 'i64' && from.dtype === 'i32') return as(BigInt64Array.from(from.data, BigInt));
+  if (dtype === 'i32' && from.dtype === 'i64') {
+    const data = new Int32Array(from.data.length);
+    for (let i = 0; i < data.length; i++) {
+      const value = from.data[i]!;
+      if (value !== BigInt.asIntN(32, value)) throw new RangeError(`holds ${value} at element ${i}, too large for i32`);
+      data[i] = Number(value);
+    }
+    return as(data);
+  }
+  throw new RangeError(`${from.dtype} does not convert to ${dtype} exactly`);
+}

@@ -1,0 +1,39 @@
+// What runs steps: native code, or the interpreter. A session stands on one and checks what goes in.
+
+import type { Tensor } from '../support/tensor.ts';
+import type { ModelDescription, SymbolValues } from './description.ts';
+
+/** One step's arguments, already checked: every input has its declared type; every symbol of the model has a value. */
+export interface EngineStep {
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly symbols: SymbolValues;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface Engine {
+  readonly model: ModelDescription;
+  /** Values of the session symbols. */
+  readonly symbols: SymbolValues;
+  /**
+   * Runs one step and updates the states. One at a time; a session queues. Inputs must be left alone until it settles.
+   * @throws UltramemError aborted, disposed, out-of-memory, step-failed
+   */
+  step(step: EngineStep): Promise<Record<string, Tensor>>;
+  /** Frees what is the engine's own. Safe during a step, which is cancelled; safe twice. */
+  dispose(): void;
+}
+
+/** Weights of one model, loaded and prepared; any number of engines share them. */
+export interface LoadedModel {
+  readonly model: ModelDescription;
+  /** Memory held besides mapped files and sessions. */
+  readonly bytes: number;
+  /**
+   * States, memory and threads for one session.
+   * @param threads default: as many as loading was allowed
+   * @throws UltramemError out-of-memory, disposed
+   */
+  openEngine(symbols: SymbolValues, threads?: number): Engine;
+  /** Frees the memory once the last engine on it is disposed. */
+  dispose(): void;
+}

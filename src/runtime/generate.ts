@@ -1,0 +1,153 @@
+// Generation: prefill in chunks, then one token after another.
+
+import { aborted, optionInvalid, promptEmpty, promptTooLong, tokenOutOfRange } from '../support/errors/session.ts';
+import type { Tensor } from '../support/tensor.ts';
+import type { ModelDescription } from './description.ts';
+import { createSampler, type SamplingOptions } from './sampling.ts';
+import type { Sequences } from './sequences.ts';
+import type { CallOptions } from './session.ts';
+import { createStopText } from './stop-text.ts';
+import { createByteTokenizer, type Tokenizer } from './tokenizer-bytes.ts';
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Most tokens to generate; default: until the cache is full. */
+  readonly maxTokens?: number;
+  /** Strings that end generation; the text ends before them. */
+  readonly stop?: string | readonly string[];
+  /** Ids that end generation besides those of the tokenizer; they stand for no text. */
+  readonly stopTokens?: readonly number[];
+  readonly signal?: AbortSignal | undefined;
+  /** In place of the model's own. */
+  readonly tokenizer?: Tokenizer;
+}
+
+/** `stop`: a stop string or stop token; `length`: maxTokens; `context`: the cache is full. */
+export type FinishReason = 'stop' | 'length' | 'context';
+
+export interface GeneratedToken {
+  readonly token: number;
+  /** Text that became certain with this token: may be empty, or more than the token's own. */
+  readonly text: string;
+  /** Set on the last one. */
+  readonly finishReason: FinishReason | undefined;
+}
+
+/** All of a generation. */
+export interface Generation {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly finishReason: FinishReason;
+}
+
+/** What generation needs of a session. */
+interface Steps {
+  readonly model: ModelDescription;
+  forward(inputs: Record<string, Int32Array>, options: CallOptions): Promise<Record<string, Tensor>>;
+}
+
+/** See Session.generate; checks at once, then runs when iterated. */
+export function generateTokens(
+  steps: Steps,
+  sequences: Sequences,
+  prompt: string | ArrayLike<number>,
+  options: GenerateOptions,
+): AsyncGenerator<GeneratedToken, Generation> {
+  const { model } = steps;
+  const tokenizer = options.tokenizer ?? (model.tokenizer && createByteTokenizer(model.tokenizer));
+  if (typeof prompt === 'string' && tokenizer === undefined) {
+    throw optionInvalid('tokenizer', undefined, 'given for a prompt of text: the model states none');
+  }
+  const ids = typeof prompt === 'string' ? tokenizer!.encode(prompt) : Int32Array.from(prompt);
+  const vocab = bound(model, 'ids');
+  const context = bound(model, 'positions');
+  if (ids.length === 0) throw promptEmpty();
+  if (ids.length > context) throw promptTooLong(ids.length, context);
+  const given: ArrayLike<number> = typeof prompt === 'string' ? ids : prompt;
+  const bad = ids.findIndex((id, i) => id < 0 || id >= vocab || id !== given[i]);
+  if (bad >= 0) throw tokenOutOfRange(bad, Number(given[bad]), vocab);
+  const { maxTokens = Number.POSITIVE_INFINITY } = options;
+  if (options.maxTokens !== undefined && !(Number.isSafeInteger(maxTokens) && maxTokens >= 1)) {
+    throw optionInvalid('maxTokens', maxTokens, 'a positive integer');
+  }
+  const stops = typeof options.stop === 'string' ? [options.stop] : (options.stop ?? []);
+  if (stops.includes('')) throw optionInvalid('stop', '""', 'no empty string');
+  const sample = createSampler(options);
+  return run();
+
+  async function* run(): AsyncGenerator<GeneratedToken, Generation> {
+    const { signal } = options;
+    if (signal?.aborted) throw aborted('generation', signal.reason);
+    const stopTokens = new Set([...(tokenizer?.eos ?? []), ...(options.stopTokens ?? [])]);
+    const stream = tokenizer?.stream();
+    const stopText = createStopText(stops);
+    const tokens: number[] = [];
+    let whole = '';
+    const sequence = sequences.allocate();
+    try {
+      let logits = await prefill(steps, ids, sequence, signal);
+      for (;;) {
+        const token = sample(logits, tokens.length);
+        tokens.push(token);
+        const ended = stopTokens.has(token);
+        let { text, stopped } = stopText.push(ended ? '' : (stream?.push(token) ?? ''));
+        const finishReason = stopped || ended ? 'stop' : fullness(tokens.length);
+        if (finishReason !== undefined && !stopped) {
+          const last = stopText.push(stream?.end() ?? '');
+          text += last.text + (last.stopped ? '' : stopText.end());
+        }
+        whole += text;
+        yield { token, text, finishReason };
+        if (finishReason !== undefined) return { text: whole, tokens, finishReason };
+        if (signal?.aborted) throw aborted('generation', signal.reason);
+        logits = await step(steps, Int32Array.of(token), sequence, ids.length + tokens.length - 1, signal);
+      }
+    } finally {
+      sequences.free(sequence);
+    }
+  }
+
+  function fullness(count: number): FinishReason | undefined {
+    if (count >= maxTokens) return 'length';
+    return ids.length + count > context ? 'context' : undefined;
+  }
+}
+
+/** A step gives logits of all its tokens; of this many at most (64 MiB) when only the last row is wanted. */
+const mostLogits = 2 ** 24;
+
+/** Runs the prompt in the largest steps that the model takes; logits of its last token. */
+async function prefill(
+  steps: Steps,
+  ids: Int32Array,
+  sequence: number,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
+  const bound = steps.model.symbols.find(({ scope }) => scope === 'step')?.bound ?? 1;
+  const vocab = steps.model.outputs.find(({ name }) => name === 'logits')?.shape[1] as number;
+  const most = Math.max(1, Math.min(bound, Math.floor(mostLogits / vocab)));
+  let logits: Float32Array = new Float32Array();
+  for (let at = 0; at < ids.length; at += most) {
+    logits = await step(steps, ids.subarray(at, at + most), sequence, at, signal);
+  }
+  return logits;
+}
+
+/** One step of a sequence's next tokens from position `start`; logits of the last. */
+async function step(
+  steps: Steps,
+  ids: Int32Array,
+  sequence: number,
+  start: number,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
+  const positions = ids.map((_, i) => start + i);
+  const outputs = await steps.forward({ ids, positions, sequence: ids.map(() => sequence) }, { signal });
+  const { shape, data } = outputs.logits!; // f32[T, vocab]
+  return (data as Float32Array).subarray(-shape[1]!);
+}
+
+/** The exclusive bound of an input's elements. */
+function bound(model: ModelDescription, input: string): number {
+  const below = model.inputs.find(({ name }) => name === input)?.below;
+  return typeof below === 'number' ? below : Number.POSITIVE_INFINITY;
+}

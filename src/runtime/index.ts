@@ -1,0 +1,35 @@
+// Public face of the runtime: what generated classes import, and what a program needs besides.
+
+export { type DType, dtypeBytes } from '../support/dtype.ts';
+export { UltramemError } from '../support/errors.ts';
+export { type HostArrays, type Tensor, tensor, zeros } from '../support/tensor.ts';
+export { CompiledModel, type CompiledModelOptions, type Opened, openNative, requireAddon } from './compiled-model.ts';
+export {
+  type DescribedDim,
+  type DescribedSymbol,
+  type DescribedTensor,
+  type DescribedWeight,
+  isLanguageModel,
+  type ModelDescription,
+  type SymbolValues,
+  type TokenizerDescription,
+} from './description.ts';
+export type { Engine, EngineStep, LoadedModel } from './engine.ts';
+export type { FinishReason, GeneratedToken, GenerateOptions, Generation } from './generate.ts';
+export type { InputValue } from './inputs.ts';
+export type { NativeAddon, NativeDescription, NativeVariant } from './native-addon.ts';
+export { type LoadOptions, loadNative } from './native-engine.ts';
+export {
+  openSafetensors,
+  readSafetensors,
+  readTensor,
+  type SafetensorsFiles,
+  type StoredDType,
+  type StoredTensor,
+  writeSafetensors,
+} from './safetensors.ts';
+export { createSampler, greedy, type Sampler, type SamplingOptions } from './sampling.ts';
+export type { Sequences } from './sequences.ts';
+export { type CallOptions, Session, type SessionOptions, sessionSymbols } from './session.ts';
+export { createByteTokenizer, type Tokenizer, type TokenStream } from './tokenizer-bytes.ts';
+export { type MatchedWeights, type MatchOptions, matchWeights, readWeights, type WeightsLike } from './weights.ts';

@@ -1,0 +1,162 @@
+// Steps by an emitted model's native addon, off the event loop.
+
+import { availableParallelism } from 'node:os';
+import type { DType } from '../support/dtype.ts';
+import {
+  aborted,
+  addonIncompatible,
+  disposed,
+  optionInvalid,
+  outOfMemory,
+  stepFailed,
+} from '../support/errors/session.ts';
+import { safetensorsTruncated, weightsUnreadable, weightsValueRange } from '../support/errors/weights.ts';
+import { UltramemError } from '../support/errors.ts';
+import { type Tensor, zeros } from '../support/tensor.ts';
+import { type ModelDescription, type SymbolValues, sizesOf, type TokenizerDescription } from './description.ts';
+import type { Engine, EngineStep, LoadedModel } from './engine.ts';
+import {
+  addonApi,
+  type NativeAddon,
+  type NativeSession,
+  type NativeSource,
+  type NativeWeights,
+} from './native-addon.ts';
+import { type MatchedWeight, type MatchOptions, matchWeights, storedDtype, type WeightsLike } from './weights.ts';
+
+export interface LoadOptions extends MatchOptions {
+  /** Threads of loading, and of a session where it does not say; default: one per core. */
+  readonly threads?: number;
+  /**
+   * Keep weights that steps read in memory of our own, with huge pages, in place of mapping their file; default false.
+   * Quicker look-ups, slower loading, and no harm when another process shortens the file (a mapping would end this one).
+   */
+  readonly copy?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Called now and then with the fraction done, and with 1 at the end. */
+  readonly onProgress?: ((fraction: number) => void) | undefined;
+}
+
+/**
+ * Maps, checks, converts and prepares the weights in the background.
+ * @param addon what `require` of the emitted .node gives
+ * @throws UltramemError weights-*, safetensors-*, out-of-memory, aborted, addon-incompatible
+ */
+export async function loadNative(
+  addon: NativeAddon,
+  weights: WeightsLike,
+  options: LoadOptions & { readonly tokenizer?: TokenizerDescription | undefined } = {},
+): Promise<LoadedModel> {
+  if (addon.api !== addonApi) throw addonIncompatible('the addon', addon.api, addonApi);
+  const { signal, onProgress, tokenizer } = options;
+  const description = addon.describe();
+  const model: ModelDescription = tokenizer === undefined ? description : { ...description, tokenizer };
+  const matched = await matchWeights(model, weights, options);
+  if (signal?.aborted) throw aborted('loading weights', signal.reason);
+  const native = new addon.Weights();
+  const threads = checkThreads(options.threads ?? availableParallelism());
+  const cancel = () => native.cancel();
+  signal?.addEventListener('abort', cancel);
+  const timer = onProgress && setInterval(() => onProgress(fractionDone(native)), 100);
+  try {
+    await native.load(matched.weights.map(nativeSource), threads, options.copy ?? false);
+  } catch (error) {
+    throw fromNative(error, matched.source, 'loading weights', signal);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+    clearInterval(timer);
+  }
+  onProgress?.(1);
+  return {
+    model,
+    get bytes() {
+      return native.bytes();
+    },
+    openEngine: (symbols, own = threads) => openEngine(addon, native, model, symbols, own),
+    dispose: () => native.dispose(),
+  };
+}
+
+function openEngine(
+  addon: NativeAddon,
+  weights: NativeWeights,
+  model: ModelDescription,
+  symbols: SymbolValues,
+  threads: number,
+): Engine {
+  const values = (step: SymbolValues) => model.symbols.map(({ name, bound }) => step[name] ?? symbols[name] ?? bound);
+  let session: NativeSession;
+  try {
+    session = new addon.Session(weights, checkThreads(threads), values({}));
+  } catch (error) {
+    throw fromNative(error, model.name, 'opening a session', undefined);
+  }
+  let gone = false;
+  return {
+    model,
+    symbols,
+    async step({ inputs, symbols: step, signal }: EngineStep) {
+      if (gone) throw disposed('the session');
+      if (signal?.aborted) throw aborted('the step', signal.reason);
+      const cancel = () => session.cancel();
+      signal?.addEventListener('abort', cancel);
+      try {
+        const outputs = model.outputs.map(({ dtype, shape }) => zeros(dtype, sizesOf(shape, { ...symbols, ...step })));
+        await session.step(
+          values(step),
+          model.inputs.map(({ name }) => inputs[name]!.data),
+          outputs.map(({ data }) => data),
+        );
+        return Object.fromEntries(model.outputs.map(({ name }, i) => [name, outputs[i]! as Tensor]));
+      } catch (error) {
+        throw gone ? disposed('the session') : fromNative(error, model.name, 'the step', signal);
+      } finally {
+        signal?.removeEventListener('abort', cancel);
+      }
+    },
+    dispose() {
+      gone = true;
+      session.dispose();
+    },
+  };
+}
+
+function checkThreads(threads: number): number {
+  if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;
+  throw optionInvalid('threads', threads, 'an integer from 1 to 1024');
+}
+
+function nativeSource({ found }: MatchedWeight): NativeSource {
+  if (found === undefined) return null;
+  const dtype = storedDtype(found).toLowerCase() as DType;
+  return 'path' in found ? { path: found.path, begin: found.begin, dtype } : { data: found.data, dtype };
+}
+
+function fractionDone(native: NativeWeights): number {
+  const [done, total] = native.progress();
+  return total === 0 ? 0 : done / total;
+}
+
+/** An error of the addon as one of the catalogue. */
+function fromNative(error: unknown, source: string, what: string, signal: AbortSignal | undefined): Error {
+  if (error instanceof UltramemError) return error;
+  if (!(error instanceof Error)) return stepFailed(String(error), error);
+  if (error instanceof RangeError) return outOfMemory(`no memory for the outputs of ${what}`, error);
+  const { code, subject } = error as Error & { code?: string; subject?: string };
+  switch (code) {
+    case 'aborted':
+      return aborted(what, signal?.reason);
+    case 'disposed':
+      return disposed(what === 'the step' ? 'the session' : 'the model');
+    case 'out-of-memory':
+      return outOfMemory(error.message, error);
+    case 'safetensors-truncated':
+      return safetensorsTruncated(subject ?? source, 'it is shorter than when its header was read');
+    case 'weights-unreadable':
+      return weightsUnreadable(subject ?? source, error.message, error);
+    case 'weights-value-range':
+      return weightsValueRange(source, subject ?? '', error.message);
+    default:
+      return stepFailed(error.message, error);
+  }
+}

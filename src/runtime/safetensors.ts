@@ -1,0 +1,233 @@
+// Weight files: one .safetensors, an index of shards, or a folder with either. Opening reads headers only.
+
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join } from 'node:path';
+import { type DType, dtypeBytes } from '../support/dtype.ts';
+import {
+  safetensorsTruncated,
+  weightsDtypeUnsupported,
+  weightsIndexInvalid,
+  weightsNameUnknown,
+  weightsNotFound,
+  weightsUnreadable,
+  weightsUnwritable,
+  weightsValueRange,
+} from '../support/errors/weights.ts';
+import { didYouMean } from '../support/suggest.ts';
+import { type Tensor, zeros } from '../support/tensor.ts';
+import { convert, readableAs } from './convert.ts';
+import {
+  headerLength,
+  parseHeader,
+  type SafetensorsHeader,
+  type StoredDType,
+  type StoredTensor,
+} from './safetensors-header.ts';
+
+export type { StoredDType, StoredTensor } from './safetensors-header.ts';
+
+/** Headers of one or more weight files. Holds no open file. */
+export interface SafetensorsFiles {
+  /** As given by the user. */
+  readonly source: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+}
+
+/**
+ * Reads and checks the header(s) at `path`: a .safetensors file, an index JSON of shards, or a folder with
+ * model.safetensors or model.safetensors.index.json.
+ * @throws UltramemError weights-not-found, weights-unreadable, weights-index-invalid, safetensors-*
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsFiles> {
+  const file = await locate(path);
+  if (file.endsWith('.json')) return openShards(path, file);
+  const { metadata, tensors } = await readHeader(file);
+  return { source: path, metadata, tensors: new Map(tensors.map((t) => [t.name, t])) };
+}
+
+/**
+ * Reads one tensor, by name, as `dtype` (default: the element type of the file).
+ * @throws UltramemError weights-name-unknown, weights-dtype-unsupported, weights-value-range, weights-unreadable
+ */
+export async function readTensor<D extends DType = DType>(
+  files: SafetensorsFiles,
+  name: string,
+  dtype?: D,
+): Promise<Tensor<D>> {
+  const stored = files.tensors.get(name);
+  if (stored === undefined) throw weightsNameUnknown(files.source, name, didYouMean(name, files.tensors.keys()));
+  const handle = await openFile(stored.path);
+  try {
+    return await readStored(handle, stored, dtype);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Reads every tensor of the file(s) at `path`, each as the element type of the file; for small files and tests. */
+export async function readSafetensors(path: string): Promise<Record<string, Tensor>> {
+  const files = await openSafetensors(path);
+  const tensors: [string, Tensor][] = [];
+  for (const name of files.tensors.keys()) tensors.push([name, await readTensor(files, name)]);
+  return Object.fromEntries(tensors);
+}
+
+const storedName = { f32: 'F32', f16: 'F16', bf16: 'BF16', i32: 'I32', i64: 'I64' } as const satisfies Record<
+  DType,
+  StoredDType
+>;
+
+/**
+ * Writes tensors as one .safetensors file: complete or not at all. Same tensors, same bytes.
+ * @throws UltramemError weights-unwritable
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Readonly<Record<string, Tensor>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  // Widest elements first, then by name: every tensor starts aligned to its own element size.
+  const entries = Object.entries(tensors).sort(
+    ([a, x], [b, y]) => dtypeBytes[y.dtype] - dtypeBytes[x.dtype] || (a < b ? -1 : 1),
+  );
+  const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
+  let offset = 0;
+  for (const [name, { dtype, shape, data }] of entries) {
+    header[name] = { dtype: storedName[dtype], shape, data_offsets: [offset, (offset += data.byteLength)] };
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  // Spaces up to the next multiple of 64, so that mapped weights start on a cache line.
+  const head = Buffer.alloc(8 + text.length + (((-(8 + text.length) % 64) + 64) % 64), ' ');
+  head.writeBigUInt64LE(BigInt(head.length - 8));
+  text.copy(head, 8);
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    const handle = await open(temporary, 'wx');
+    try {
+      await handle.appendFile(head);
+      for (const [, { data }] of entries) {
+        await handle.appendFile(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw weightsUnwritable(path, cause);
+  }
+}
+
+async function locate(path: string): Promise<string> {
+  const kind = await stat(path).catch((cause) => {
+    throw weightsNotFound(path, cause);
+  });
+  if (!kind.isDirectory()) return path;
+  for (const name of ['model.safetensors', 'model.safetensors.index.json']) {
+    const inside = join(path, name);
+    if (await stat(inside).catch(() => undefined)) return inside;
+  }
+  throw weightsNotFound(path, undefined);
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw weightsNotFound(path, cause);
+    throw weightsUnreadable(path, (cause as Error).message, cause);
+  }
+}
+
+async function readHeader(path: string): Promise<SafetensorsHeader> {
+  const handle = await openFile(path);
+  try {
+    const kind = await handle.stat();
+    if (!kind.isFile()) throw weightsUnreadable(path, 'it is not a regular file');
+    const first = await readBytes(handle, path, 0, Math.min(8, kind.size));
+    const length = headerLength(path, first, kind.size);
+    return parseHeader(path, await readBytes(handle, path, 8, length), kind.size);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readBytes(handle: FileHandle, path: string, begin: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await handle
+      .read(bytes, done, Math.min(length - done, 1 << 30), begin + done)
+      .catch((cause: Error) => {
+        throw weightsUnreadable(path, cause.message, cause);
+      });
+    if (bytesRead === 0) throw safetensorsTruncated(path, `byte ${begin + done} is gone since the header was read`);
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+async function readStored<D extends DType>(
+  handle: FileHandle,
+  stored: StoredTensor,
+  dtype: D | undefined,
+): Promise<Tensor<D>> {
+  const { path, name } = stored;
+  const [own, ...others] = readableAs(stored.dtype);
+  if (own === undefined || !(dtype === undefined || [own, ...others].includes(dtype))) {
+    throw weightsDtypeUnsupported(path, name, stored.dtype, dtype);
+  }
+  let raw: Tensor;
+  try {
+    raw = { ...zeros(own, [0]), shape: stored.shape } as Tensor;
+    const bytes = await readBytes(handle, path, stored.begin, stored.end - stored.begin);
+    raw = {
+      ...raw,
+      data: new (raw.data.constructor as Float32ArrayConstructor)(bytes.buffer as ArrayBuffer),
+    } as Tensor;
+    return convert(raw, (dtype ?? own) as D);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw cause.message.startsWith('holds')
+      ? weightsValueRange(path, name, cause.message)
+      : weightsUnreadable(path, `no memory for tensor "${name}"`, cause);
+  }
+}
+
+async function openShards(source: string, indexPath: string): Promise<SafetensorsFiles> {
+  let index: unknown;
+  try {
+    index = JSON.parse(await readFile(indexPath, 'utf8'));
+  } catch (cause) {
+    throw weightsIndexInvalid(indexPath, (cause as Error).message, cause);
+  }
+  const map = (index as { weight_map?: unknown } | null)?.weight_map;
+  if (typeof map !== 'object' || map === null || Array.isArray(map)) {
+    throw weightsIndexInvalid(indexPath, '"weight_map" is missing');
+  }
+  const shards = new Map<string, Map<string, StoredTensor>>();
+  const tensors = new Map<string, StoredTensor>();
+  const metadata: Record<string, string> = {};
+  for (const [name, file] of Object.entries(map)) {
+    // Shards lie beside their index: an index cannot point elsewhere on the disk.
+    if (typeof file !== 'string' || isAbsolute(file) || file.split(/[\\/]/).includes('..')) {
+      throw weightsIndexInvalid(
+        indexPath,
+        `"${name}" lies in ${JSON.stringify(file)}, which is no file beside the index`,
+      );
+    }
+    let shard = shards.get(file);
+    if (shard === undefined) {
+      const header = await readHeader(join(dirname(indexPath), file));
+      shard = new Map(header.tensors.map((t) => [t.name, t]));
+      shards.set(file, shard);
+      Object.assign(metadata, header.metadata);
+    }
+    const stored = shard.get(name);
+    if (stored === undefined) throw weightsIndexInvalid(indexPath, `${file} has no tensor "${name}"`);
+    tensors.set(name, stored);
+  }
+  return { source, metadata, tensors };
+}

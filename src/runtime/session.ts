@@ -1,0 +1,116 @@
+// A session: one caller's states, sequences and threads on an engine. Checks every call, runs one step at a time.
+
+import { disposed, notALanguageModel, symbolOutOfRange } from '../support/errors/session.ts';
+import type { Tensor } from '../support/tensor.ts';
+import { isLanguageModel, type ModelDescription, type SymbolValues } from './description.ts';
+import type { Engine } from './engine.ts';
+import { type GeneratedToken, type GenerateOptions, type Generation, generateTokens } from './generate.ts';
+import { checkInputs, type InputValue } from './inputs.ts';
+import { runsOf, type Sequences, sequencesOf } from './sequences.ts';
+import { StepQueue } from './step-queue.ts';
+
+export interface CallOptions {
+  /** Aborts the call with the error `aborted`, whether it waits or runs. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SessionOptions {
+  /** How many sequences the session holds at once (symbol S); default 4, or fewer where the model says so. */
+  readonly maxSequences?: number;
+  /** Threads of this session. */
+  readonly threads?: number;
+  /**
+   * Run small steps that wait at the same time as one (generations side by side then take little more time than one).
+   * Off by default: a token's logits may then differ in the last bits with what else runs.
+   */
+  readonly joinSteps?: boolean;
+}
+
+export class Session {
+  readonly model: ModelDescription;
+  /** Undefined for models whose steps say no positions and sequence. */
+  readonly sequences: Sequences | undefined;
+  readonly #engine: Engine;
+  readonly #queue: StepQueue;
+  #disposed = false;
+
+  constructor(engine: Engine, options: { readonly joinSteps?: boolean | undefined } = {}) {
+    this.#engine = engine;
+    this.model = engine.model;
+    this.sequences = sequencesOf(engine.model, engine.symbols);
+    this.#queue = new StepQueue(engine, this.sequences, options.joinSteps ?? false);
+  }
+
+  /**
+   * Runs one step off the event loop, after the steps called before it.
+   * @param inputs every input of the model; a plain array stands for a tensor where its shape follows from its length
+   * @throws UltramemError input-*, token-out-of-range, position-past-cache, tokens-not-adjacent, too-many-tokens,
+   *   position-gap, sequence-not-in-use, aborted, disposed
+   */
+  async forward(
+    inputs: Readonly<Record<string, InputValue>>,
+    { signal }: CallOptions = {},
+  ): Promise<Record<string, Tensor>> {
+    if (this.#disposed) throw disposed('the session');
+    const checked = checkInputs(this.model, this.#engine.symbols, inputs);
+    const { positions, sequence } = checked.inputs;
+    const runs =
+      this.sequences === undefined ? [] : runsOf(positions!.data as Int32Array, sequence!.data as Int32Array);
+    return this.#queue.run(checked, runs, signal);
+  }
+
+  /**
+   * Continues a prompt, token by token. Takes a sequence when iteration begins and frees it when it ends, however it ends.
+   * An abort signal ends it with the error `aborted`; leaving the loop ends it quietly.
+   * @param prompt text (for models with a tokenizer) or ids as they are
+   * @throws UltramemError at once: option-invalid, not-a-language-model, prompt-too-long, prompt-empty,
+   *   token-out-of-range; while iterating: no-free-sequence, aborted, disposed
+   */
+  generate(
+    prompt: string | ArrayLike<number>,
+    options: GenerateOptions = {},
+  ): AsyncGenerator<GeneratedToken, Generation> {
+    if (!isLanguageModel(this.model)) throw notALanguageModel(this.model.name);
+    return generateTokens(this, this.sequences!, prompt, options);
+  }
+
+  /** Generates to the end: the whole text at once. */
+  async complete(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): Promise<Generation> {
+    const tokens = this.generate(prompt, options);
+    for (;;) {
+      const next = await tokens.next();
+      if (next.done) return next.value;
+    }
+  }
+
+  /** Cancels the step in flight and frees the session's memory when that has stopped. Safe twice. */
+  dispose(): void {
+    this.#disposed = true;
+    void this.#queue.dispose();
+    this.#engine.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** As dispose; resolves once nothing runs any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+    await this.#queue.dispose();
+  }
+}
+
+/** Values of a model's session symbols for these options. @throws UltramemError symbol-out-of-range */
+export function sessionSymbols(model: ModelDescription, options: SessionOptions): SymbolValues {
+  const values: Record<string, number> = {};
+  for (const { name, bound, scope } of model.symbols) {
+    if (scope !== 'session') continue;
+    const value = options.maxSequences ?? Math.min(4, bound);
+    if (!(Number.isInteger(value) && value >= 1 && value <= bound)) {
+      throw symbolOutOfRange('maxSequences', value, bound);
+    }
+    values[name] = value;
+  }
+  return values;
+}
