@@ -1,0 +1,91 @@
+// One case of the reference, from its configuration to a table of errors: build the model, run it, compare.
+
+import { fileURLToPath } from 'node:url';
+import { loadModel, type Model, trace } from '../compile.ts';
+import { live } from '../ir/index.ts';
+import { transpose } from '../ir/ops/transpose.ts';
+import { referencePermutation } from '../models/index.ts';
+import { inputsOf, type OpenOptions, openModel } from '../open-model.ts';
+import { elements, type Tensor } from '../support/tensor.ts';
+import type { Comparison } from './compare.ts';
+import { compareAll } from './expected.ts';
+import { type Golden, goldenTensors } from './golden.ts';
+import { readStepInputs } from './step-inputs.ts';
+
+export type VerifyOptions = Omit<OpenOptions, 'maxSequences' | 'taps'>;
+
+/** What verifying one case gave. */
+export interface CaseReport {
+  readonly name: string;
+  readonly kind: string;
+  readonly state: 'passed' | 'failed' | 'skipped';
+  /** Why it was skipped. */
+  readonly reason: string | undefined;
+  readonly comparisons: readonly Comparison[];
+  /** Intermediates that fusion left no value of. */
+  readonly notKept: readonly string[];
+}
+
+/** Model files that build a kind of case, and what of it they cannot build yet. */
+const builders: Readonly<Record<string, { file: string; lacks?: (config: Golden['config']) => string | undefined }>> = {
+  ultramem_v1_layer: { file: 'layer.ts' },
+  lm: {
+    file: 'language-model.ts',
+    lacks: ({ mem_type, mem_insert_way }) =>
+      mem_insert_way === 'no_mem' || mem_type === 'ultramem_v1' ? undefined : `no preset for mem_type ${mem_type}`,
+  },
+};
+
+/** Intermediates that every target keeps, whatever it fuses, where an output depends on them: which rows were retrieved, and with what scores. */
+const alwaysKept = /(^|\.)(shuffled_index|lookup_scores)$/;
+
+/** Builds, runs and compares one case. Faults of the case's files and of the build are thrown. */
+export async function verifyCase(golden: Golden, options: VerifyOptions): Promise<CaseReport> {
+  const { name, kind, config } = golden;
+  const builder = builders[kind];
+  const reason = builder === undefined ? `no preset for cases of kind ${kind}` : builder.lacks?.(config);
+  if (builder === undefined || reason !== undefined) {
+    return { name, kind, state: 'skipped', reason, comparisons: [], notKept: [] };
+  }
+  const file = fileURLToPath(new URL(`../../examples/${builder.file}`, import.meta.url));
+  const model = await loadModel(file, { name, config });
+  const step = await readStepInputs(golden.files, inputsOf(model));
+  await using session = await openModel(model, golden.files, { ...options, maxSequences: step.sequences, taps: true });
+  const computed = named(await session.forward(step.inputs, { signal: options.signal }));
+  const expected = { ...(await goldenTensors(golden, 'mid.')), ...(await goldenTensors(golden, 'out.')) };
+  const names = Object.keys(expected);
+  const absent = names.filter((wanted) => computed[wanted] === undefined);
+  const unused = unusedTaps(model);
+  const required = (wanted: string): boolean =>
+    options.target === 'interpreter' || wanted.startsWith('out.') || (alwaysKept.test(wanted) && !unused.has(wanted));
+  const comparisons = [
+    ...compareAll(computed, Object.fromEntries(names.map((n) => [n, laidOut(n, expected[n]!, computed[n])]))),
+    ...absent
+      .filter(required)
+      .map((n) => ({ name: n, ok: false, error: 1, swapped: 0, note: 'the model computes no such value' })),
+  ];
+  const state = comparisons.length > 0 && comparisons.every((c) => c.ok) ? 'passed' : 'failed';
+  return { name, kind, state, reason: undefined, comparisons, notKept: absent.filter((n) => !required(n)) };
+}
+
+/** Taps of what no output depends on, such as a memory whose output another one displaces: compilation leaves it out. */
+function unusedTaps(model: Model): ReadonlySet<string> {
+  const graph = trace(model);
+  const used = new Set(live(graph.nodes, graph.outputs).flatMap(({ results }) => results.map(({ id }) => id)));
+  const computed = new Set(graph.nodes.flatMap(({ results }) => results.map(({ id }) => id)));
+  return new Set(graph.taps.filter(({ value }) => computed.has(value) && !used.has(value)).map(({ name }) => name));
+}
+
+/** Outputs by the reference's names: `y` → `out.y`. Taps carry theirs already. */
+const named = (outputs: Readonly<Record<string, Tensor>>): Record<string, Tensor> =>
+  Object.fromEntries(
+    Object.entries(outputs).map(([name, value]) => [name.includes('.') ? name : `out.${name}`, value]),
+  );
+
+/** An expected tensor with its axes in the order of the computed one, and in its shape where the elements allow. */
+function laidOut(name: string, expected: Tensor, computed: Tensor | undefined): Tensor {
+  const perm = referencePermutation(name, expected.shape.length);
+  const ordered = perm === undefined ? expected : transpose.run([expected], { perm }, {})[0]!;
+  if (computed === undefined || elements(computed.shape) !== elements(ordered.shape)) return ordered;
+  return { ...ordered, shape: computed.shape } as Tensor;
+}
