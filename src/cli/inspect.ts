@@ -1,0 +1,112 @@
+// `ultramem inspect`: what the compiler makes of a model, stage by stage, without building it.
+
+import Table from 'cli-table3';
+import { Command, Option } from 'commander';
+import type { Inspection } from '../inspect.ts';
+import { readModel } from './open-session.ts';
+import { configOption, examples, jsonOption, targetOption } from './options.ts';
+import { plainTable } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What --stage shows, in the order of the pipeline. */
+const stages = {
+  summary: 'sizes, passes, fusion, work and memory (the default)',
+  before: 'the graph as the model file wrote it',
+  after: 'the graph after all passes',
+  passes: 'what each pass did',
+  fusion: 'what fused, what did not, and why',
+  plan: 'kernels in order with their constants, memory and reasons',
+} as const;
+type Stage = keyof typeof stages;
+
+export function inspectVerb(terminal: Terminal): Command {
+  const stageHelp = Object.entries(stages).map(([stage, shows]) => `  ${stage.padEnd(8)} ${shows}`);
+  return new Command('inspect')
+    .description('show what the compiler makes of a model: graphs, fusion, plan, memory')
+    .argument('<model>', 'TypeScript file of the model')
+    .addOption(configOption())
+    .addOption(new Option('--stage <stage>', 'what to show').choices(Object.keys(stages)).default('summary'))
+    .addOption(targetOption())
+    .addOption(jsonOption())
+    .addHelpText('after', `\nStages:\n${stageHelp.join('\n')}`)
+    .addHelpText(
+      'after',
+      examples(
+        'ultramem inspect examples/bytes-lm/model.ts',
+        'ultramem inspect model.ts --stage after | less',
+        'ultramem inspect model.ts --json | jq .plan.memory',
+      ),
+    )
+    .action(async (file: string, { stage, json, ...flags }: { stage: Stage; json?: boolean; config?: string }) => {
+      const model = await readModel(terminal, file, flags);
+      const { inspect } = await import('../inspect.ts');
+      const inspection = inspect(model);
+      if (json) return terminal.printJson(inspection);
+      terminal.print(await text(inspection, stage));
+    });
+}
+
+async function text(inspection: Inspection, stage: Stage): Promise<string> {
+  const { printGraph, printPlan } = await import('../inspect.ts');
+  switch (stage) {
+    case 'summary':
+      return summary(inspection);
+    case 'before':
+      return printGraph(inspection.before);
+    case 'after':
+      return printGraph(inspection.after);
+    case 'passes':
+      return passes(inspection);
+    case 'fusion':
+      return fusion(inspection);
+    case 'plan':
+      return printPlan(inspection.plan);
+  }
+}
+
+function summary(inspection: Inspection): string {
+  const { before, after, plan, work } = inspection;
+  const numbers = before.weights.reduce(
+    (sum, { type }) => sum + type.shape.reduce<number>((n, d) => n * Number(d), 1),
+    0,
+  );
+  const { memory } = plan;
+  const facts: (readonly [string, string])[] = [
+    [
+      'weights',
+      `${millions(numbers)} numbers in ${before.weights.length} tensors, ${mebibytes(memory.weights)} as declared`,
+    ],
+    ['symbols', before.symbols.map(({ name, bound, scope }) => `${name} ≤ ${bound} per ${scope}`).join(', ') || 'none'],
+    [
+      'nodes',
+      `${before.nodes.length} as written, ${steps(after)} per step after passes, ${after.nodes.length - steps(after)} at load`,
+    ],
+    [
+      'launches',
+      plan.variants.map((v) => `${v.name} (T ${v.minTokens}…${v.maxTokens}): ${v.launches.length}`).join(', '),
+    ],
+    ['work at T = 1', `${millions(work.after.flops)} flops (as written ${millions(work.before.flops)})`],
+    ['traffic at T = 1', `${mebibytes(work.after.bytes)} (as written, node by node, ${mebibytes(work.before.bytes)})`],
+    ['memory', `${mebibytes(memory.prepared)} prepared, ${mebibytes(memory.retained)} of weights stay mapped`],
+    ['', `${mebibytes(memory.statePerSequence)} per sequence, ${mebibytes(memory.arena)} arena at most`],
+  ];
+  const table = new Table(plainTable([before.name, '']));
+  for (const fact of facts) table.push([...fact]);
+  return `${table.toString()}\n\n${fusion(inspection)}`;
+}
+
+const steps = (graph: Inspection['after']): number => graph.nodes.filter(({ stage }) => stage === 'step').length;
+
+function passes({ log }: Inspection): string {
+  const table = new Table(plainTable(['pass', 'nodes before', 'after', 'ms'], [1, 2, 3]));
+  for (const { pass, changed, nodesBefore, nodesAfter, milliseconds } of log) {
+    table.push([pass, nodesBefore, changed ? nodesAfter : '=', milliseconds.toFixed(1)]);
+  }
+  return table.toString();
+}
+
+const fusion = ({ notes }: Inspection): string => notes.map(({ text }) => text).join('\n');
+
+const millions = (n: number): string => (n >= 1e6 ? `${(n / 1e6).toFixed(2)} M` : n.toLocaleString('en-US'));
+const mebibytes = (n: number): string =>
+  n >= 2 ** 20 ? `${(n / 2 ** 20).toFixed(2)} MiB` : `${(n / 2 ** 10).toFixed(1)} KiB`;

@@ -1,0 +1,40 @@
+// A model file, weights and a target → a session. What `generate` and `run` begin with.
+
+import type { Model } from '../compile.ts';
+import type { Session } from '../runtime/index.ts';
+import { readConfig, type Target } from './options.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Flags of the verbs that run a model. */
+export interface SessionFlags {
+  readonly config?: string;
+  readonly target: Target;
+  readonly march: string;
+  readonly threads?: number;
+  readonly weights: string;
+}
+
+/** Loads the model file with its config. */
+export async function readModel(terminal: Terminal, file: string, flags: { readonly config?: string }): Promise<Model> {
+  const { loadModel } = await import('../compile.ts');
+  terminal.progress('reading the model');
+  return loadModel(file, readConfig(flags.config));
+}
+
+/** Compiles the model for its target and loads its weights; progress goes to the terminal. */
+export async function openSession(
+  terminal: Terminal,
+  model: Model,
+  flags: SessionFlags,
+  maxSequences: number,
+): Promise<Session> {
+  const { openModel } = await import('../open-model.ts');
+  return openModel(model, flags.weights, {
+    target: flags.target,
+    march: flags.march,
+    threads: flags.threads,
+    maxSequences,
+    signal: terminal.signal,
+    onProgress: (stage, fraction) => terminal.progress(stage, fraction),
+  });
+}

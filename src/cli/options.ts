@@ -1,0 +1,68 @@
+// Options that several verbs share, and the readers of their values.
+
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError, Option } from 'commander';
+import { badJson, unreadableFile } from '../support/errors/cli.ts';
+
+export const targets = ['cpu', 'interpreter'] as const;
+export type Target = (typeof targets)[number];
+
+/** A whole number within bounds; commander turns the refusal into a usage error. */
+export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+      const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
+      throw new InvalidArgumentError(`Wanted a whole number ${range}.`);
+    }
+    return value;
+  };
+}
+
+/** A number within bounds. */
+export function numberBetween(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= least && value <= most)) {
+      throw new InvalidArgumentError(`Wanted a number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+}
+
+export const targetOption = (): Option =>
+  new Option('--target <target>', 'what runs the model').choices([...targets]).default('cpu');
+
+export const marchOption = (): Option =>
+  new Option('--march <isa>', 'instruction set to build for: native, x86-64-v3, x86-64, …').default('native');
+
+export const threadsOption = (): Option =>
+  new Option('--threads <n>', 'threads per step (default: one per core)').argParser(wholeNumber(1, 1024));
+
+export const configOption = (): Option =>
+  new Option('--config <file>', 'JSON handed to the model file when its default export is a function');
+
+export const jsonOption = (): Option => new Option('--json', 'print one JSON value on stdout instead of text');
+
+/** Parses a JSON file; throws cli-unreadable-file or cli-bad-json. `what` names its role in the message. */
+export function readJson(path: string, what: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw unreadableFile(path, what, cause);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw badJson(path, what, cause);
+  }
+}
+
+/** The examples at the end of a verb's help. */
+export const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+
+/** Value of --config: parsed JSON, or undefined. */
+export const readConfig = (path: string | undefined): unknown =>
+  path === undefined ? undefined : readJson(path, 'config');

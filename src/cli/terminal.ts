@@ -1,0 +1,63 @@
+// Where a verb's words go: results to stdout, everything else to stderr, progress only where somebody watches.
+
+import type { ExitCode } from './exit-codes.ts';
+
+/** What a verb may touch of the outside: its streams, its interrupt and its exit status. */
+export interface Terminal {
+  /** Aborted by the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Text to stdout, as it is. */
+  write(text: string): void;
+  /** A line or block of text to stdout. */
+  print(text: string): void;
+  /** The one JSON value that a verb prints under --json. */
+  printJson(value: unknown): void;
+  /** A remark to stderr. */
+  note(text: string): void;
+  /** Replaces the progress line; shown on a terminal only. `fraction` is 0…1 where it is known. */
+  progress(stage: string, fraction?: number): void;
+  /** Takes the progress line away. */
+  endProgress(): void;
+  /** Status to end with when nothing is thrown. */
+  exitCode: ExitCode;
+}
+
+/** A terminal over this process's streams. Exits quietly when the reader of stdout goes away (EPIPE). */
+export function processTerminal(signal: AbortSignal): Terminal {
+  const { stdout, stderr } = process;
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0);
+      throw error;
+    });
+  }
+  let shown = false;
+  const endProgress = (): void => {
+    if (shown) stderr.write('\r\x1b[K');
+    shown = false;
+  };
+  return {
+    signal,
+    exitCode: 0,
+    write: (text) => void stdout.write(text),
+    print(text) {
+      endProgress();
+      stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+    },
+    printJson(value) {
+      endProgress();
+      stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+    },
+    note(text) {
+      endProgress();
+      stderr.write(text.endsWith('\n') ? text : `${text}\n`);
+    },
+    progress(stage, fraction) {
+      if (!stderr.isTTY) return;
+      const share = fraction === undefined ? '' : ` ${Math.round(fraction * 100)} %`;
+      stderr.write(`\r\x1b[K${stage}${share}`.slice(0, (stderr.columns ?? 80) + 3));
+      shown = true;
+    },
+    endProgress,
+  };
+}
