@@ -1,0 +1,333 @@
+// Cases of top-k and of the fused retrieval ops. Data is coarse where an order depends on computed scores, so that every target
+// selects the same and ties are common.
+
+import type { Tensor } from '../../../src/support/tensor.ts';
+import { f32, GraphDraft, i32 } from '../../graph-draft.ts';
+import type { Random } from '../../random.ts';
+import { type OpCase, stateless, type Tensors } from '../case.ts';
+import { at, best, f32Of, i32Of, list, sum } from '../naive.ts';
+
+const fills: Record<string, (random: Random) => () => number> = {
+  normal: (random) => () => random.normal(),
+  ties: (random) => () => random.below(4) - 1,
+  equal: () => () => 0.25,
+  zeros: (random) => () => (random.below(2) === 0 ? 0 : -0),
+  nan: (random) => () => (random.below(3) === 0 ? Number.NaN : random.below(5)),
+  allNaN: () => () => Number.NaN,
+  infinite: (random) => () => [Number.NEGATIVE_INFINITY, 0, Number.POSITIVE_INFINITY][random.below(3)]!,
+  denormal: (random) => () => random.normal() * 1e-40,
+  rising: () => {
+    let next = 0;
+    return () => next++;
+  },
+  falling: () => {
+    let next = 0;
+    return () => next--;
+  },
+};
+
+function topkCase(shape: readonly number[], k: number, data: string): OpCase {
+  const g = new GraphDraft('topk');
+  const [values, index] = g.all('topk', [g.input('x', f32('T', ...shape))], { k });
+  const n = shape.at(-1)!;
+  const lead = shape.slice(0, -1);
+  return stateless(
+    'topk',
+    `[T,${shape.join(',')}],k=${k},${data}`,
+    g.output('values', values!).output('index', index!).build(),
+    {
+      inputs: (random, T) => ({ x: random.f32([T, ...shape], fills[data]!(random)) }),
+      outputs: ({ x }, T) => {
+        const rows = new Map<string, number[]>();
+        const order = i32Of([T, ...lead, k], (...place) => {
+          const row = place.slice(0, -1);
+          const known =
+            rows.get(row.join()) ??
+            best(
+              k,
+              list(n, (i) => at(x!, ...row, i)),
+            );
+          rows.set(row.join(), known);
+          return known[place.at(-1)!]!;
+        });
+        return {
+          index: order,
+          values: f32Of([T, ...lead, k], (...place) => at(x!, ...place.slice(0, -1), at(order, ...place))),
+        };
+      },
+      tolerance: 0,
+    },
+  );
+}
+
+const topks = [
+  ...Object.keys(fills).map((data) => topkCase([19], 7, data)),
+  topkCase([1], 1, 'normal'),
+  topkCase([16], 16, 'ties'),
+  topkCase([2, 65], 17, 'nan'),
+  topkCase([2, 192], 16, 'normal'),
+  topkCase([300], 42, 'ties'),
+];
+
+/** Scores of the keys for a token and head. */
+const keyScore = (q: Tensor, keys: Tensor, t: number, h: number, n: number): number => {
+  const d = keys.shape.at(-1)!;
+  return sum(d, (i) => (q.shape.length === 3 ? at(q, t, h, i) : at(q, t, i)) * at(keys, h, n, i));
+};
+
+function scoreTopkCase(sizes: { H: number; n: number; d: number; k: number; perHead: boolean }): OpCase {
+  const { H, n, d, k, perHead } = sizes;
+  const g = new GraphDraft('score_topk');
+  const q = g.input('q', perHead ? f32('T', H, d) : f32('T', d));
+  const [values, index] = g.all('score_topk', [q, g.weight('keys', f32(H, n, d))], { k });
+  const name = `${perHead ? 'q per head,' : ''}H=${H},n=${n},d=${d},k=${k}`;
+  return stateless('score_topk', name, g.output('values', values!).output('index', index!).build(), {
+    weights: (random) => ({ keys: random.coarse([H, n, d]) }),
+    inputs: (random, T) => ({ q: random.coarse(perHead ? [T, H, d] : [T, d]) }),
+    outputs: ({ q, keys }, T) => {
+      const order = list(T, (t) =>
+        list(H, (h) =>
+          best(
+            k,
+            list(n, (i) => keyScore(q!, keys!, t, h, i)),
+          ),
+        ),
+      );
+      return {
+        index: i32Of([T, H, k], (t, h, i) => order[t]![h]![i]!),
+        values: f32Of([T, H, k], (t, h, i) => keyScore(q!, keys!, t, h, order[t]![h]![i]!)),
+      };
+    },
+    tolerance: 0,
+  });
+}
+
+const scoreTopks = [
+  scoreTopkCase({ H: 1, n: 9, d: 4, k: 3, perHead: false }),
+  scoreTopkCase({ H: 2, n: 46, d: 24, k: 7, perHead: false }),
+  scoreTopkCase({ H: 2, n: 192, d: 48, k: 16, perHead: false }),
+  scoreTopkCase({ H: 4, n: 65, d: 7, k: 65, perHead: false }),
+  scoreTopkCase({ H: 3, n: 33, d: 10, k: 5, perHead: true }),
+  scoreTopkCase({ H: 2, n: 130, d: 16, k: 42, perHead: true }),
+];
+
+/** Score of a key for one rank. */
+const rankScore = (q: Tensor, keys: Tensor, t: number, h: number, n: number, rank: number): number =>
+  sum(keys.shape.at(-1)!, (i) => (q.shape.length === 3 ? at(q, t, rank, i) : at(q, t, i)) * at(keys, h, n, rank, i));
+
+interface Sizes {
+  H: number;
+  n: number;
+  m: number;
+  d: number;
+  r: number;
+  h: number;
+  k: number;
+  perRank?: boolean;
+  shuffled?: boolean;
+}
+
+const sizesText = (sizes: Partial<Sizes>): string =>
+  Object.entries(sizes)
+    .map(([name, value]) => (value === true ? name : `${name}=${value}`))
+    .join(',');
+
+function gatherDotCase(sizes: Pick<Sizes, 'H' | 'n' | 'm' | 'd' | 'r' | 'perRank'>): OpCase {
+  const { H, n, m, d, r, perRank } = sizes;
+  const g = new GraphDraft('gather_dot');
+  const q = g.input('q', perRank ? f32('T', r, d) : f32('T', d));
+  const operands = [q, g.weight('keys', f32(H, n, r, d)), g.input('index', i32('T', H, m), n)];
+  return stateless('gather_dot', sizesText(sizes), g.output('y', g.node('gather_dot', operands, {})).build(), {
+    weights: (random) => ({ keys: random.f32([H, n, r, d]) }),
+    inputs: (random, T) => ({ q: random.f32(perRank ? [T, r, d] : [T, d]), index: random.i32([T, H, m], n) }),
+    outputs: ({ q, keys, index }, T) => ({
+      y: f32Of([T, H, m, r], (t, h, j, rank) => rankScore(q!, keys!, t, h, at(index!, t, h, j), rank)),
+    }),
+  });
+}
+
+const gatherDots = [
+  gatherDotCase({ H: 1, n: 5, m: 1, d: 3, r: 1 }),
+  gatherDotCase({ H: 2, n: 46, m: 7, d: 24, r: 2 }),
+  gatherDotCase({ H: 2, n: 20, m: 16, d: 48, r: 2 }),
+  gatherDotCase({ H: 3, n: 17, m: 5, d: 9, r: 3, perRank: true }),
+];
+
+/** Best cells of a grid by the sum over cores: positions and each core's score. */
+function bestCells(
+  T: number,
+  { H, m, h: cores, k, r }: Pick<Sizes, 'H' | 'm' | 'h' | 'k' | 'r'>,
+  core: Tensor,
+  row: (t: number, h: number, a: number, rank: number) => number,
+  col: (t: number, h: number, b: number, rank: number) => number,
+): { position: Tensor<'i32'>; scores: Tensor<'f32'> } {
+  const cell = (t: number, h: number, c: number, p: number) =>
+    sum(r, (x) => sum(r, (y) => row(t, h, Math.floor(p / m), x) * at(core, h, c, x, y) * col(t, h, p % m, y)));
+  const order = list(T, (t) =>
+    list(H, (h) =>
+      best(
+        k,
+        list(m * m, (p) => sum(cores, (c) => cell(t, h, c, p))),
+      ),
+    ),
+  );
+  return {
+    position: i32Of([T, H, k], (t, h, i) => order[t]![h]![i]!),
+    scores: f32Of([T, H, k, cores], (t, h, i, c) => cell(t, h, c, order[t]![h]![i]!)),
+  };
+}
+
+function gridTopkCase(sizes: Pick<Sizes, 'H' | 'm' | 'r' | 'h' | 'k'>): OpCase {
+  const { H, m, r, h, k } = sizes;
+  const g = new GraphDraft('grid_topk');
+  const operands = [
+    g.input('row', f32('T', H, m, r)),
+    g.input('col', f32('T', H, m, r)),
+    g.weight('core', f32(H, h, r, r)),
+  ];
+  const [position, scores] = g.all('grid_topk', operands, { k });
+  const graph = g.output('position', position!).output('scores', scores!).build();
+  return stateless('grid_topk', sizesText(sizes), graph, {
+    weights: (random) => ({ core: random.coarse([H, h, r, r]) }),
+    inputs: (random, T) => ({ row: random.coarse([T, H, m, r]), col: random.coarse([T, H, m, r]) }),
+    outputs: ({ row, col, core }, T): Tensors => ({
+      ...bestCells(
+        T,
+        sizes,
+        core!,
+        (t, n, a, x) => at(row!, t, n, a, x),
+        (t, n, b, y) => at(col!, t, n, b, y),
+      ),
+    }),
+    tolerance: 0,
+    counts: [1, 5],
+  });
+}
+
+const gridTopks = [
+  gridTopkCase({ H: 1, m: 1, r: 1, h: 1, k: 1 }),
+  gridTopkCase({ H: 2, m: 7, r: 2, h: 2, k: 7 }),
+  gridTopkCase({ H: 2, m: 16, r: 2, h: 2, k: 16 }),
+  gridTopkCase({ H: 1, m: 5, r: 3, h: 4, k: 25 }),
+  gridTopkCase({ H: 3, m: 6, r: 3, h: 3, k: 5 }),
+  gridTopkCase({ H: 2, m: 42, r: 1, h: 1, k: 42 }),
+];
+
+function rescoreCase(sizes: Sizes): OpCase {
+  const { H, n, m, d, r, h, k, perRank, shuffled = false } = sizes;
+  const g = new GraphDraft('rescore_topk');
+  const query = perRank ? f32('T', r, d) : f32('T', d);
+  const operands = [
+    g.input('rowIndex', i32('T', H, m), n),
+    g.input('colIndex', i32('T', H, m), n),
+    g.input('qRow', query),
+    g.input('qCol', query),
+    g.weight('keysRow', f32(H, n, r, d)),
+    g.weight('keysCol', f32(H, n, r, d)),
+    g.weight('core', f32(H, h, r, r)),
+    ...(shuffled ? [g.weight('shuffle', i32(n * n), { below: n * n })] : []),
+  ];
+  const [slot, scores] = g.all('rescore_topk', operands, { k, shuffled });
+  const graph = g.output('slot', slot!).output('scores', scores!).build();
+  return stateless('rescore_topk', sizesText(sizes), graph, {
+    weights: (random) => ({
+      keysRow: random.coarse([H, n, r, d]),
+      keysCol: random.coarse([H, n, r, d]),
+      core: random.coarse([H, h, r, r]),
+      ...(shuffled ? { shuffle: random.permutation(n * n) } : {}),
+    }),
+    inputs: (random, T) => {
+      const q = () => random.coarse(perRank ? [T, r, d] : [T, d]);
+      return { rowIndex: random.i32([T, H, m], n), colIndex: random.i32([T, H, m], n), qRow: q(), qCol: q() };
+    },
+    outputs: (x, T) => {
+      const { position, scores } = bestCells(
+        T,
+        sizes,
+        x.core!,
+        (t, head, a, rank) => rankScore(x.qRow!, x.keysRow!, t, head, at(x.rowIndex!, t, head, a), rank),
+        (t, head, b, rank) => rankScore(x.qCol!, x.keysCol!, t, head, at(x.colIndex!, t, head, b), rank),
+      );
+      const slot = i32Of([T, H, k], (t, head, i) => {
+        const p = at(position, t, head, i);
+        const address = at(x.rowIndex!, t, head, Math.floor(p / m)) * n + at(x.colIndex!, t, head, p % m);
+        return shuffled ? at(x.shuffle!, address) : address;
+      });
+      return { slot, scores };
+    },
+    tolerance: 0,
+    counts: [1, 5],
+  });
+}
+
+const rescores = [
+  rescoreCase({ H: 1, n: 4, m: 2, d: 3, r: 1, h: 1, k: 2 }),
+  rescoreCase({ H: 2, n: 46, m: 7, d: 8, r: 2, h: 2, k: 7, shuffled: true }),
+  rescoreCase({ H: 2, n: 20, m: 16, d: 12, r: 2, h: 2, k: 16, shuffled: true }),
+  rescoreCase({ H: 3, n: 11, m: 5, d: 5, r: 3, h: 4, k: 9, perRank: true }),
+  rescoreCase({ H: 2, n: 9, m: 4, d: 6, r: 2, h: 1, k: 4, perRank: true, shuffled: true }),
+];
+
+function groupSumCase(tail: readonly number[], R: number, groups: number): OpCase {
+  const g = new GraphDraft('group_sum');
+  const operands = [g.input('x', f32('T', R, ...tail)), g.input('group', i32('T', R), groups)];
+  const graph = g.output('y', g.node('group_sum', operands, { groups })).build();
+  return stateless('group_sum', `[T,${[R, ...tail].join(',')}],groups=${groups}`, graph, {
+    inputs: (random, T) => ({ x: random.f32([T, R, ...tail]), group: random.i32([T, R], groups) }),
+    outputs: ({ x, group }, T) => ({
+      y: f32Of([T, groups, ...tail], (t, p, ...rest) =>
+        sum(R, (j) => (at(group!, t, j) === p ? at(x!, t, j, ...rest) : 0)),
+      ),
+    }),
+  });
+}
+
+const groupSums = [
+  groupSumCase([6], 5, 4),
+  groupSumCase([2, 3], 14, 1),
+  groupSumCase([], 7, 3),
+  groupSumCase([40], 32, 4),
+];
+
+/** `rows` small makes the same row come up several times for a token. */
+function gatherPoolCase(sizes: { N: number; Dv: number; R: number; h: number; E: number }): OpCase {
+  const { N, Dv, R, h, E } = sizes;
+  const g = new GraphDraft('gather_pool');
+  const operands = [
+    g.weight('table', f32(N, Dv)),
+    g.input('slot', i32('T', R), N * E),
+    g.input('scores', f32('T', R, h)),
+  ];
+  const graph = g.output('y', g.node('gather_pool', operands, { groups: E })).build();
+  const text = Object.entries(sizes).map(([name, value]) => `${name}=${value}`);
+  return stateless('gather_pool', text.join(','), graph, {
+    weights: (random) => ({ table: random.f32([N, Dv]) }),
+    inputs: (random, T) => ({ slot: random.i32([T, R], N * E), scores: random.f32([T, R, h]) }),
+    outputs: ({ table, slot, scores }, T) => ({
+      y: f32Of([T, E, Dv], (t, p, i) =>
+        sum(R, (j) => {
+          const at0 = at(slot!, t, j);
+          return Math.floor(at0 / N) === p ? at(table!, at0 % N, i) * at(scores!, t, j, Math.floor((i * h) / Dv)) : 0;
+        }),
+      ),
+    }),
+  });
+}
+
+const gatherPools = [
+  gatherPoolCase({ N: 529, Dv: 40, R: 14, h: 2, E: 4 }),
+  gatherPoolCase({ N: 3, Dv: 6, R: 12, h: 1, E: 1 }),
+  gatherPoolCase({ N: 100, Dv: 160, R: 32, h: 2, E: 4 }),
+  gatherPoolCase({ N: 7, Dv: 12, R: 5, h: 4, E: 9 }),
+  gatherPoolCase({ N: 16, Dv: 9, R: 8, h: 3, E: 4 }),
+];
+
+export const selectionCases: readonly OpCase[] = [
+  ...topks,
+  ...scoreTopks,
+  ...gatherDots,
+  ...gridTopks,
+  ...rescores,
+  ...groupSums,
+  ...gatherPools,
+];

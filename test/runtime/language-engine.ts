@@ -1,0 +1,65 @@
+// An engine without native code for tests of sessions and generation: a language model over bytes that says a fixed text.
+
+import type { ModelDescription, TokenizerDescription } from '../../src/runtime/description.ts';
+import type { Engine, EngineStep } from '../../src/runtime/engine.ts';
+import { type Tensor, tensor } from '../../src/support/tensor.ts';
+
+export interface LanguageEngine extends Engine {
+  /** Token counts of the steps so far. */
+  readonly steps: number[];
+  disposed: boolean;
+}
+
+/**
+ * After position p comes `say[p − 1 mod length]`: a prompt of the begin token alone is continued from its beginning.
+ * Checks that every step extends what its sequence holds.
+ */
+export function languageEngine(
+  say: Uint8Array,
+  options: {
+    context?: number;
+    most?: number;
+    sequences?: number;
+    tokenizer?: TokenizerDescription | null;
+    window?: boolean;
+  } = {},
+): LanguageEngine {
+  const { context = 64, most = 8, sequences = 2, window = false } = options;
+  const tokenizer =
+    options.tokenizer === null ? {} : { tokenizer: options.tokenizer ?? { kind: 'bytes', bos: 256, eos: [] } };
+  const token = (name: string, below: number | string) => ({ name, dtype: 'i32', shape: ['T'], below }) as const;
+  const model: ModelDescription = {
+    name: 'parrot',
+    symbols: [
+      { name: 'T', bound: most, scope: 'step' },
+      { name: 'S', bound: 8, scope: 'session' },
+    ],
+    inputs: [token('ids', 257), token('positions', context), token('sequence', 'S')],
+    outputs: [{ name: 'logits', dtype: 'f32', shape: ['T', 257], below: undefined }],
+    weights: [],
+    states: [{ name: 'cache', dtype: 'f32', shape: ['S', window ? 3 : context], below: undefined }],
+    ...tokenizer,
+  };
+  let running = false;
+  return {
+    model,
+    symbols: { S: sequences },
+    steps: [],
+    disposed: false,
+    async step({ inputs, signal }: EngineStep): Promise<Record<string, Tensor>> {
+      if (running) throw new Error('two steps at once');
+      running = true;
+      const positions = inputs.positions!.data as Int32Array;
+      this.steps.push(positions.length);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      running = false;
+      if (signal?.aborted) throw Object.assign(new Error('aborted'), { code: 'aborted' });
+      const logits = new Float32Array(positions.length * 257);
+      for (const [t, position] of positions.entries()) logits[t * 257 + say[position % say.length]!] = 1;
+      return { logits: tensor('f32', [positions.length, 257], logits) };
+    },
+    dispose() {
+      this.disposed = true;
+    },
+  };
+}
