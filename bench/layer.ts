@@ -1,0 +1,156 @@
+// One UltraMem V1 layer, compiled by this project, against ONNX Runtime, in one process and in turn.
+//
+//   npm --prefix bench ci && npm --prefix bench run layer [-- --tokens 1,64 --threads 1 --rounds 5 --json out.json]
+
+import { writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { model } from 'ultramem';
+import { compile } from 'ultramem/compile';
+import { ultramemV1 } from 'ultramem/models';
+import { openNative, requireAddon, type Tensor } from 'ultramem/runtime';
+import { layerOnnx } from './layer-onnx.ts';
+import { type LayerWeights, layerWeights, Random, sizes } from './layer-weights.ts';
+import { machine } from './machine.ts';
+import { type Contender, inRounds } from './rounds.ts';
+
+/** As much of onnxruntime-node as is used. */
+interface OnnxRuntime {
+  readonly Tensor: new (dtype: 'float32', data: Float32Array, shape: readonly number[]) => unknown;
+  readonly InferenceSession: {
+    create(model: Uint8Array, options: Record<string, unknown>): Promise<OnnxSession>;
+  };
+}
+interface OnnxSession {
+  run(feeds: Record<string, unknown>): Promise<Record<string, { readonly data: Float32Array }>>;
+  release(): Promise<void>;
+}
+
+/** A layer that is ready to run: on input number i, by name. */
+interface Engine {
+  readonly name: string;
+  run(input: Tensor<'f32'>): Promise<Float32Array>;
+  dispose(): Promise<void>;
+}
+
+// So many inputs go round that a call's table rows are not those of the last one.
+const INPUTS = 16;
+
+const { values: flags } = parseArgs({
+  options: {
+    tokens: { type: 'string', default: '1,16,64,256' },
+    threads: { type: 'string', default: '1,2' },
+    rounds: { type: 'string', default: '9' },
+    seconds: { type: 'string', default: '0.2' },
+    json: { type: 'string' },
+  },
+});
+const weights = layerWeights(sizes, 1);
+const onnxRuntime = createRequire(import.meta.url)('onnxruntime-node') as OnnxRuntime;
+const exported = layerOnnx(sizes, weights, { folded: false });
+const folded = layerOnnx(sizes, weights, { folded: true });
+console.log(`${machine()}\nONNX graphs of ${exported.nodes} nodes as exported, ${folded.nodes} folded by hand`);
+
+const results: object[] = [];
+for (const threads of flags.threads.split(',').map(Number)) {
+  const engines = [
+    await ultramem(weights, threads),
+    await onnx('ONNX Runtime', exported.bytes, threads),
+    await onnx('ONNX Runtime, folded by hand', folded.bytes, threads),
+  ];
+  for (const T of flags.tokens.split(',').map(Number)) {
+    const random = new Random(T);
+    const inputs = Array.from({ length: INPUTS }, () => random.normals([T, sizes.width]));
+    const agreement = await compare(engines, inputs[0]!);
+    const contenders = engines.map(({ name, run }): Contender => ({ name, call: (i) => run(inputs[i % INPUTS]!) }));
+    const { timings, ratios } = await inRounds(contenders, {
+      rounds: Number(flags.rounds),
+      seconds: Number(flags.seconds),
+    });
+    results.push({ T, threads, timings, ratios, agreement });
+    console.log(
+      `\nT = ${T}, threads ${threads}: outputs differ by ${agreement.map((d) => d.toExponential(1)).join(', ')}`,
+    );
+    console.table(
+      Object.fromEntries(
+        timings.map(({ name, min, median, spread }, i) => [
+          name,
+          {
+            'min ms': rounded(min),
+            'median ms': rounded(median),
+            'spread ms': rounded(spread),
+            'times ours': i === 0 ? 1 : rounded(ratios[i - 1]!.median),
+            range: i === 0 ? '' : `${rounded(ratios[i - 1]!.low)} – ${rounded(ratios[i - 1]!.high)}`,
+          },
+        ]),
+      ),
+    );
+  }
+  for (const engine of engines) await engine.dispose();
+}
+if (flags.json !== undefined)
+  await writeFile(flags.json, JSON.stringify({ machine: machine(), sizes, results }, null, 2));
+
+async function ultramem(weights: LayerWeights, threads: number): Promise<Engine> {
+  const layer = model('bench-layer', (m) => {
+    const x = m.input('x', [m.symbol('T'), sizes.width]);
+    m.output('y', ultramemV1(m, x, sizes));
+  });
+  const { addon } = await compile(layer, { outDir: fileURLToPath(new URL('../out/bench/layer', import.meta.url)) });
+  const { native, session } = await openNative(requireAddon(pathToFileURL(addon).href, basename(addon)), weights, {
+    threads,
+    copy: true,
+  });
+  return {
+    name: 'ultramem',
+    run: async (x) => (await session.forward({ x })).y!.data as Float32Array,
+    async dispose() {
+      await session[Symbol.asyncDispose]();
+      native.dispose();
+    },
+  };
+}
+
+async function onnx(name: string, bytes: Uint8Array, threads: number): Promise<Engine> {
+  const session = await onnxRuntime.InferenceSession.create(bytes, {
+    executionProviders: ['cpu'],
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    interOpNumThreads: 1,
+    intraOpNumThreads: threads,
+  });
+  return {
+    name,
+    run: async ({ data, shape }) => (await session.run({ x: new onnxRuntime.Tensor('float32', data, shape) })).y!.data,
+    dispose: () => session.release(),
+  };
+}
+
+/** Relative l2 distance of each other engine's output from the first one's, the median over tokens. */
+async function compare([first, ...others]: readonly Engine[], input: Tensor<'f32'>): Promise<number[]> {
+  const wanted = (await first!.run(input)).slice();
+  const distances: number[] = [];
+  for (const other of others) {
+    const got = await other.run(input);
+    // Where scores are closer than rounding, a token may keep another row; so not one number over all tokens.
+    const perToken = Array.from({ length: input.shape[0]! }, (_, t) => {
+      let [difference, size] = [0, 0];
+      for (let d = t * sizes.width; d < (t + 1) * sizes.width; d++) {
+        difference += (got[d]! - wanted[d]!) ** 2;
+        size += wanted[d]! ** 2;
+      }
+      return Math.sqrt(difference / size);
+    });
+    const far = perToken.filter((distance) => !(distance < 1e-5)).length;
+    if (far > 0) console.log(`${other.name}: ${far} of ${perToken.length} tokens differ by more than 1e-5`);
+    if (far > perToken.length / 10) throw new Error(`${other.name} computes something else`);
+    distances.push(perToken.sort((a, b) => a - b)[perToken.length >> 1]!);
+  }
+  return distances;
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(3));
+}

@@ -1,0 +1,75 @@
+// Measures several contenders in turn, round after round, so that whatever else the machine does falls on all of them.
+
+export interface Contender {
+  readonly name: string;
+  /** One call; `i` counts up, to choose among inputs. */
+  call(i: number): Promise<unknown>;
+}
+
+export interface Timing {
+  readonly name: string;
+  readonly calls: number;
+  /** Milliseconds per call: the least, the median over rounds of a round's median, and how far rounds' medians lie apart (highest − lowest). */
+  readonly min: number;
+  readonly median: number;
+  readonly spread: number;
+}
+
+export interface Rounds {
+  readonly timings: readonly Timing[];
+  /** Of every contender against the first: the median over rounds of the ratio of the round's medians, and its range. */
+  readonly ratios: readonly {
+    readonly name: string;
+    readonly median: number;
+    readonly low: number;
+    readonly high: number;
+  }[];
+}
+
+/** Each round gives every contender a pause, calls not counted, then `seconds` of calls, at least three. */
+export async function inRounds(
+  contenders: readonly Contender[],
+  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
+): Promise<Rounds> {
+  const times = contenders.map(() => [] as number[]);
+  const medians = contenders.map(() => [] as number[]);
+  for (let round = 0; round < rounds; round++) {
+    for (const [c, contender] of contenders.entries()) {
+      await new Promise((resolve) => setTimeout(resolve, 20)); // the last one's idle threads stop spinning
+      const own: number[] = [];
+      await callFor(contender, seconds / 4, []);
+      await callFor(contender, seconds, own);
+      times[c]!.push(...own);
+      medians[c]!.push(median(own));
+    }
+  }
+  return {
+    timings: contenders.map(({ name }, c) => ({
+      name,
+      calls: times[c]!.length,
+      min: least(times[c]!),
+      median: median(medians[c]!),
+      spread: Math.max(...medians[c]!) - least(medians[c]!),
+    })),
+    ratios: contenders.slice(1).map(({ name }, c) => {
+      const ratios = medians[c + 1]!.map((time, round) => time / medians[0]![round]!);
+      return { name, median: median(ratios), low: least(ratios), high: Math.max(...ratios) };
+    }),
+  };
+}
+
+async function callFor(contender: Contender, seconds: number, times: number[]): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  for (let i = 0; i < 3 || performance.now() < end; i++) {
+    const start = performance.now();
+    await contender.call(i);
+    times.push(performance.now() - start);
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
+
+const least = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b));
