@@ -8,7 +8,7 @@ import { emit, type Files } from './codegen/emit.ts';
 import { isModel, type Model, trace } from './dsl/model.ts';
 import type { Graph } from './ir/graph.ts';
 import { print } from './ir/print.ts';
-import { runPasses } from './passes/index.ts';
+import { runPasses } from './passes/run-passes.ts';
 import { tapsAsOutputs } from './passes/taps-as-outputs.ts';
 import { makePlan } from './plan/plan.ts';
 import { printPlan } from './plan/print.ts';

@@ -1,12 +1,15 @@
 // What the compiler makes of a model, stage by stage, for readers: graphs, fusion, plan, work, memory. Builds nothing.
 
-import { type Model, trace } from './dsl/index.ts';
+import { isModel, type Model, trace } from './dsl/index.ts';
 import type { Graph } from './ir/graph.ts';
 import { isKind, opOf } from './ir/ops/index.ts';
-import { explainFusion, hoistWeights, type Note, type PassRun, runPasses } from './passes/index.ts';
+import { explainFusion, type Note } from './passes/explain-fusion.ts';
+import { hoistWeights } from './passes/hoistWeights.ts';
+import { type PassRun, runPasses } from './passes/run-passes.ts';
 import { makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/types.ts';
 
+export { parse as parseGraph } from './ir/parse.ts';
 export { print as printGraph } from './ir/print.ts';
 export { printPlan } from './plan/print.ts';
 
@@ -28,9 +31,9 @@ export interface Inspection {
   readonly work: { readonly before: Work; readonly after: Work };
 }
 
-/** Traces, rewrites and plans a model. Throws what these throw. */
-export function inspect(model: Model): Inspection {
-  const before = trace(model);
+/** Traces, rewrites and plans a model, or a graph as it stands. Throws what these throw. */
+export function inspect(model: Model | Graph): Inspection {
+  const before = isModel(model) ? trace(model) : model;
   const { graph: after, log } = runPasses(before);
   const notes = explainFusion(before, after);
   // What weights alone decide is left out on both sides.

@@ -1,9 +1,11 @@
 // Switches of test runs: SEED replays random data, FILTER narrows tables to names that contain it, UPDATE=1 rewrites goldens.
 
+import { readSwitch } from '../src/support/env.ts';
+
 /** Seed of random data: fixed unless SEED is set, so that a failure repeats. */
-export const seed = Number(process.env.SEED ?? 1);
+export const seed = Number(readSwitch('SEED') ?? 1);
 
 /** Part of a name; only cases with it run. */
-export const filter = process.env.FILTER ?? '';
+export const filter = readSwitch('FILTER') ?? '';
 
-export const update = process.env.UPDATE === '1';
+export const update = readSwitch('UPDATE') === '1';

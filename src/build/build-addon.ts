@@ -4,7 +4,7 @@ import { readFile, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Files } from '../codegen/emit.ts';
-import { switchesInKey } from '../support/env.ts';
+import { readSwitch, switchesInKey } from '../support/env.ts';
 import { compileAborted, folderFault } from '../support/errors/build.ts';
 import { cachedFile, cacheFolder } from './cache.ts';
 import { runCmake } from './cmake.ts';
@@ -75,7 +75,7 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
         ULTRAMEM_NATIVE: nativeFolder.replace(/\/$/, ''),
         ULTRAMEM_MARCH: march,
         ULTRAMEM_DIGEST: digest.slice(0, 16),
-        ULTRAMEM_FLAGS: flags,
+        ULTRAMEM_FLAGS: `${flags} ${readSwitch('CXXFLAGS') ?? ''}`.trim(),
       },
       signal,
       onProgress: (fraction) => onProgress?.('compiling', fraction),

@@ -1,8 +1,10 @@
 // `ultramem inspect`: what the compiler makes of a model, stage by stage, without building it.
 
+import { readFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import type { Inspection } from '../inspect.ts';
+import { unreadableFile } from '../support/errors/cli.ts';
 import { readModel } from './open-session.ts';
 import { configOption, examples, jsonOption, targetOption } from './options.ts';
 import { plainTable } from './table.ts';
@@ -23,7 +25,7 @@ export function inspectVerb(terminal: Terminal): Command {
   const stageHelp = Object.entries(stages).map(([stage, shows]) => `  ${stage.padEnd(8)} ${shows}`);
   return new Command('inspect')
     .description('show what the compiler makes of a model: graphs, fusion, plan, memory')
-    .argument('<model>', 'TypeScript file of the model')
+    .argument('<model>', 'TypeScript file of the model, or the text of a graph (.ir)')
     .addOption(configOption())
     .addOption(new Option('--stage <stage>', 'what to show').choices(Object.keys(stages)).default('summary'))
     .addOption(targetOption())
@@ -35,15 +37,24 @@ export function inspectVerb(terminal: Terminal): Command {
         'ultramem inspect examples/bytes-lm/model.ts',
         'ultramem inspect model.ts --stage after | less',
         'ultramem inspect model.ts --json | jq .plan.memory',
+        'ultramem inspect generated/bytes-lm/graph.before.ir --stage passes',
       ),
     )
     .action(async (file: string, { stage, json, ...flags }: { stage: Stage; json?: boolean; config?: string }) => {
-      const model = await readModel(terminal, file, flags);
-      const { inspect } = await import('../inspect.ts');
-      const inspection = inspect(model);
+      const { inspect, parseGraph } = await import('../inspect.ts');
+      const isGraph = file.endsWith('.ir') && flags.config === undefined;
+      const inspection = inspect(isGraph ? parseGraph(readGraph(file)) : await readModel(terminal, file, flags));
       if (json) return terminal.printJson(inspection);
       terminal.print(await text(inspection, stage));
     });
+}
+
+function readGraph(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw unreadableFile(path, 'graph', cause);
+  }
 }
 
 async function text(inspection: Inspection, stage: Stage): Promise<string> {

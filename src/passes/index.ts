@@ -53,8 +53,6 @@ export const pipeline: readonly Pass[] = [
   deadCode, // again: outputs of views that were folded away
 ];
 
-export { explainFusion, type Note } from './explain-fusion.ts';
-export { PassError, type PassRun, runPasses } from './run-passes.ts';
 export {
   commonSubexpressions,
   deadCode,

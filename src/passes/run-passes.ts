@@ -1,5 +1,8 @@
-// Runs passes over a graph: times each, verifies what it gives, and keeps the graph before a pass that fails.
+// Runs passes over a graph: times each, verifies what it gives, and writes down the graph before a pass that fails.
 
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Graph } from '../ir/graph.ts';
 import { print, verify } from '../ir/index.ts';
 import { debug } from '../support/debug.ts';
@@ -18,18 +21,35 @@ export interface PassRun {
   readonly nodesAfter: number;
 }
 
-/** A pass broke its promise. `reproducer` is the text of the graph before it: parse it and run the one pass to see it again. */
+/** A pass broke its promise. `reproducer` is the text of the graph before it: `ultramem inspect` of its file fails again. */
 export class PassError extends InvariantError {
   readonly pass: string;
   readonly reproducer: string;
+  /** File that holds the reproducer; undefined where none could be written. */
+  readonly reproducerFile: string | undefined;
 
   constructor(pass: string, before: Graph, cause: unknown, previous: string | undefined) {
     const reason = cause instanceof Error ? cause.message : String(cause);
+    const reproducer = `// pass: ${pass}\n${print(before)}`;
+    const file = written(`${pass}.ir`, reproducer);
+    const again = file === undefined ? '' : `\nTo see it again: ultramem inspect ${file}`;
     const look = previous === undefined ? '' : `\nAFTER=${previous} shows the graph before it.`;
-    super(`ultramem bug: pass ${pass} failed on graph ${before.name}: ${reason}${look}`);
+    super(`ultramem bug: pass ${pass} failed on graph ${before.name}: ${reason}${again}${look}`);
     this.cause = cause;
     this.pass = pass;
-    this.reproducer = `// pass: ${pass}\n${print(before)}`;
+    this.reproducer = reproducer;
+    this.reproducerFile = file;
+  }
+}
+
+/** Writes a file into a folder of its own; its path, or undefined on a machine without room: the fault itself matters more. */
+function written(name: string, text: string): string | undefined {
+  try {
+    const file = join(mkdtempSync(join(tmpdir(), 'ultramem-')), name);
+    writeFileSync(file, text);
+    return file;
+  } catch {
+    return undefined;
   }
 }
 

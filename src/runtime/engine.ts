@@ -3,6 +3,12 @@
 import type { Tensor } from '../support/tensor.ts';
 import type { ModelDescription, SymbolValues } from './description.ts';
 
+/** What every call on a session may say. */
+export interface CallOptions {
+  /** Aborts the call with the error `aborted`, whether it waits or runs. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** One step's arguments, already checked: every input has its declared type; every symbol of the model has a value. */
 export interface EngineStep {
   readonly inputs: Readonly<Record<string, Tensor>>;

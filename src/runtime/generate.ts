@@ -3,9 +3,9 @@
 import { aborted, optionInvalid, promptEmpty, promptTooLong, tokenOutOfRange } from '../support/errors/session.ts';
 import type { Tensor } from '../support/tensor.ts';
 import type { ModelDescription } from './description.ts';
+import type { CallOptions } from './engine.ts';
 import { createSampler, type SamplingOptions } from './sampling.ts';
 import type { Sequences } from './sequences.ts';
-import type { CallOptions } from './session.ts';
 import { createStopText } from './stop-text.ts';
 import { createByteTokenizer, type Tokenizer } from './tokenizer-bytes.ts';
 

@@ -14,7 +14,7 @@ export {
   type SymbolValues,
   type TokenizerDescription,
 } from './description.ts';
-export type { Engine, EngineStep, LoadedModel } from './engine.ts';
+export type { CallOptions, Engine, EngineStep, LoadedModel } from './engine.ts';
 export type { FinishReason, GeneratedToken, GenerateOptions, Generation } from './generate.ts';
 export type { InputValue } from './inputs.ts';
 export type { NativeAddon, NativeDescription, NativeVariant } from './native-addon.ts';
@@ -30,6 +30,6 @@ export {
 } from './safetensors.ts';
 export { createSampler, greedy, type Sampler, type SamplingOptions } from './sampling.ts';
 export type { Sequences } from './sequences.ts';
-export { type CallOptions, Session, type SessionOptions, sessionSymbols } from './session.ts';
+export { Session, type SessionOptions, sessionSymbols } from './session.ts';
 export { createByteTokenizer, type Tokenizer, type TokenStream } from './tokenizer-bytes.ts';
 export { type MatchedWeights, type MatchOptions, matchWeights, readWeights, type WeightsLike } from './weights.ts';

@@ -3,16 +3,11 @@
 import { disposed, notALanguageModel, symbolOutOfRange } from '../support/errors/session.ts';
 import type { Tensor } from '../support/tensor.ts';
 import { isLanguageModel, type ModelDescription, type SymbolValues } from './description.ts';
-import type { Engine } from './engine.ts';
+import type { CallOptions, Engine } from './engine.ts';
 import { type GeneratedToken, type GenerateOptions, type Generation, generateTokens } from './generate.ts';
 import { checkInputs, type InputValue } from './inputs.ts';
 import { runsOf, type Sequences, sequencesOf } from './sequences.ts';
 import { StepQueue } from './step-queue.ts';
-
-export interface CallOptions {
-  /** Aborts the call with the error `aborted`, whether it waits or runs. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 export interface SessionOptions {
   /** How many sequences the session holds at once (symbol S); default 4, or fewer where the model says so. */

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import type { NativeAddon } from '../../src/runtime/native-addon.ts';
 import { writeSafetensors } from '../../src/runtime/safetensors.ts';
+import { readSwitch } from '../../src/support/env.ts';
 import { type Tensor, tensor } from '../../src/support/tensor.ts';
 import { freshFolder } from '../build-folder.ts';
 
@@ -43,7 +44,7 @@ export function buildRelay(): string {
   const made = `${path}.${process.pid}`;
   const sources = [join(root, 'native/addon/addon.cc'), model];
   const link = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [];
-  execFileSync(process.env.CXX ?? 'c++', [
+  execFileSync(readSwitch('CXX') ?? 'c++', [
     ...flags,
     `-I${headers}`,
     `-isystem${napi}`,

@@ -4,7 +4,8 @@ import { linear, model, relu, rmsNorm, softmax, topk, trace } from 'ultramem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from '../../src/ir/index.ts';
-import { explainFusion, runPasses } from '../../src/passes/index.ts';
+import { explainFusion } from '../../src/passes/explain-fusion.ts';
+import { runPasses } from '../../src/passes/run-passes.ts';
 import { layerVariant } from './layer-variants.ts';
 
 const test = suite('passes: notes');

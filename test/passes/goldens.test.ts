@@ -4,7 +4,7 @@ import { trace } from 'ultramem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Interpreter, Uses } from '../../src/ir/index.ts';
-import { runPasses } from '../../src/passes/index.ts';
+import { runPasses } from '../../src/passes/run-passes.ts';
 import { caseNames, expected, inputsOf, modelOf, openCase, relativeL2, weightsOf } from '../reference/golden.ts';
 
 const test = suite('passes: goldens');

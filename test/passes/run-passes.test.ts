@@ -1,13 +1,21 @@
 // The runner: order, log, verification, and what a failing pass leaves for its reproduction.
 
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Graph, parse, print } from '../../src/ir/index.ts';
-import { deadCode, foldConstants, type Pass, PassError, pipeline, runPasses } from '../../src/passes/index.ts';
-
+import { deadCode, foldConstants, type Pass, pipeline } from '../../src/passes/index.ts';
+import { PassError, runPasses } from '../../src/passes/run-passes.ts';
 import { InvariantError, type UltramemError } from '../../src/support/errors.ts';
 
 const test = suite('passes: runner');
+
+// Reproducers of this file's failures.
+const folder = mkdtempSync(join(tmpdir(), 'passes-'));
+process.env.TMPDIR = folder;
+test.after(() => rmSync(folder, { recursive: true }));
 
 const graph = parse(`graph g {
   symbol T <= 8 step
@@ -54,12 +62,15 @@ test('a graph that is not well formed stops the run, with the graph before it', 
   } catch (error) {
     assert.instance(error, PassError);
     assert.instance(error, InvariantError);
-    const { pass, reproducer, message } = error as PassError;
+    const { pass, reproducer, reproducerFile, message } = error as PassError;
     assert.is(pass, 'breakOperand');
     assert.match(message, 'breakOperand failed on graph g');
     assert.match(message, 'nowhere');
     assert.is(reproducer, `// pass: breakOperand\n${print(deadCode(graph))}`);
     assert.equal(parse(reproducer), deadCode(graph));
+    assert.match(message, `ultramem inspect ${reproducerFile}`);
+    assert.is(readFileSync(reproducerFile!, 'utf8'), reproducer);
+    assert.is(dirname(dirname(reproducerFile!)), folder);
   }
 });
 

@@ -4,7 +4,7 @@ import { mul, relu, silu, softmax } from 'ultramem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Graph } from '../../src/ir/graph.ts';
-import { runPasses } from '../../src/passes/index.ts';
+import { runPasses } from '../../src/passes/run-passes.ts';
 import { dataFor } from '../arbitrary-graph.ts';
 import { seed } from '../settings.ts';
 import {

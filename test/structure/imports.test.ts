@@ -84,6 +84,21 @@ for (const path of [...filesUnder('examples', /\.ts$/), ...filesUnder('bench', /
   });
 }
 
+test('no files import each other in a circle', () => {
+  const imports = new Map(
+    filesUnder('src', /\.ts$/).map((path) => [path, new Set(importsOf(path).map(({ target }) => target))] as const),
+  );
+  for (let settled = true; settled; ) {
+    settled = false;
+    for (const [path, targets] of imports) {
+      if ([...targets].some((target) => target !== undefined && imports.has(target))) continue;
+      imports.delete(path);
+      settled = true;
+    }
+  }
+  assert.equal([...imports.keys()], [], 'files in circles, and what stands on them');
+});
+
 test('every room of the table exists', () => {
   const rooms = new Set(filesUnder('src', /\.ts$/).map(room));
   for (const name of Object.keys(mayImport))

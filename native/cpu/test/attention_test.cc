@@ -1,3 +1,4 @@
+// attention with its cache: prompts and single tokens of several sequences, fed in mixed steps.
 #include "../attention.h"
 
 #include "check.h"

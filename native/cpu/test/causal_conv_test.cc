@@ -1,3 +1,4 @@
+// causal_conv with its window: sequences fed in steps of mixed lengths equal the whole sequence at once.
 #include "../causal_conv.h"
 
 #include "check.h"

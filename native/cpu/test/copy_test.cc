@@ -1,3 +1,4 @@
+// copy: transposes, slices, joins and conversions between element types.
 #include "../copy.h"
 
 #include "check.h"

@@ -1,3 +1,4 @@
+// einsum against sums in f64, over views with any strides.
 #include "../einsum.h"
 
 #include "check.h"

@@ -1,3 +1,4 @@
+// elementwise: accuracy of the functions against f64, and broadcasting.
 #include "../elementwise.h"
 
 #include "check.h"

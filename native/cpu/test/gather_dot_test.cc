@@ -1,3 +1,4 @@
+// gather_dot against sums in f64, with indices out of range among the rows asked for.
 #include "../gather_dot.h"
 
 #include "check.h"

@@ -1,3 +1,4 @@
+// gather_pool against sums in f64, with slots out of range among the rows asked for.
 #include "../gather_pool.h"
 
 #include "check.h"

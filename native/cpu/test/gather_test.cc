@@ -1,3 +1,4 @@
+// gather and gather_rows: rows asked for out of range are clamped, never read outside the table.
 #include "../gather.h"
 
 #include "check.h"

@@ -1,3 +1,4 @@
+// grid_topk against a full sort of the grid.
 #include "../grid_topk.h"
 
 #include "check.h"

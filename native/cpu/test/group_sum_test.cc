@@ -1,3 +1,4 @@
+// group_sum against sums in f64, with groups out of range.
 #include "../group_sum.h"
 
 #include "check.h"

@@ -1,3 +1,4 @@
+// norm and add_norm against the formula in f64.
 #include "../norm.h"
 
 #include "check.h"

@@ -1,3 +1,4 @@
+// rank1: the first singular vectors of small cores, signs and scale included.
 #include "../rank1.h"
 
 #include "check.h"

@@ -1,3 +1,4 @@
+// reduce: sums and maxima over one axis, NaN included.
 #include "../reduce.h"
 
 #include "check.h"

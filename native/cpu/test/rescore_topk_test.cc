@@ -1,3 +1,4 @@
+// rescore_topk against all scores in f64.
 #include "../rescore_topk.h"
 
 #include <set>

@@ -1,3 +1,4 @@
+// rope against rotations in f64.
 #include "../rope.h"
 
 #include "check.h"

@@ -1,3 +1,4 @@
+// softmax against the formula in f64, for small and large inputs.
 #include "../softmax.h"
 
 #include "check.h"

@@ -2,7 +2,7 @@
 
 import type { Launch, View } from '../../plan/types.ts';
 import { elementType, f32Literal, i32Literal, ints, pointer, tokenStride } from '../cpp.ts';
-import type { KernelView } from './launches.ts';
+import type { KernelView } from './kernel-view.ts';
 
 export const fillView = ({ constants, writes: { y } }: Launch<'fill'>): KernelView => ({
   header: 'convert',

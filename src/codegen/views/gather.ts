@@ -2,7 +2,7 @@
 
 import type { Launch, View } from '../../plan/types.ts';
 import { ints, pointer, tokenStride } from '../cpp.ts';
-import type { KernelView } from './launches.ts';
+import type { KernelView } from './kernel-view.ts';
 
 export const gatherRowsView = ({ constants, reads, writes: { y } }: Launch<'gather_rows'>): KernelView => {
   const index = reads.index as View;

@@ -5,6 +5,7 @@ import type { AnyLaunch, Launch } from '../../plan/types.ts';
 import { comment, count } from '../cpp.ts';
 import { copyView, einsumView, elementwiseView, fillView } from './elementwise.ts';
 import { gatherRowsView, gatherView } from './gather.ts';
+import type { KernelView } from './kernel-view.ts';
 import { linearView, packLinearView } from './linear.ts';
 import { gatherDotView, gatherPoolView, gridTopkView, rank1View, rescoreTopkView, scoreTopkView } from './retrieval.ts';
 import { addNormView, groupSumView, normView, reduceView, softmaxView, topkView } from './rowwise.ts';
@@ -18,11 +19,6 @@ export interface LaunchView {
   readonly comment: string;
   readonly rows: string;
 }
-
-/** Fields of one kernel's template. `scratch`: the expression of its bytes per worker, where it wants any. */
-export type KernelView = { readonly header: string; readonly scratch?: string } & Readonly<
-  Record<string, string | number | boolean>
->;
 
 const kernelViews: { readonly [K in Kernel]: (launch: Launch<K>) => KernelView } = {
   add_norm: addNormView,

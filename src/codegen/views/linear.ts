@@ -2,7 +2,7 @@
 
 import type { Launch, View } from '../../plan/types.ts';
 import { pointer } from '../cpp.ts';
-import type { KernelView } from './launches.ts';
+import type { KernelView } from './kernel-view.ts';
 
 export const packLinearView = ({ constants, reads, writes }: Launch<'pack_linear'>): KernelView => ({
   header: 'linear',

@@ -2,7 +2,7 @@
 
 import type { Launch, View } from '../../plan/types.ts';
 import { firstStride, pointer, pointerOrNull } from '../cpp.ts';
-import type { KernelView } from './launches.ts';
+import type { KernelView } from './kernel-view.ts';
 
 export const scoreTopkView = ({ constants, reads, writes }: Launch<'score_topk'>): KernelView => {
   const sizes = `${constants.H}, ${constants.N}, ${constants.D}, ${constants.K}, ${constants.perHead}`;

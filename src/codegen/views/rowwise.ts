@@ -2,7 +2,7 @@
 
 import type { Launch, View } from '../../plan/types.ts';
 import { f32Literal, firstStride, pointer, pointerOrNull, tokenStride } from '../cpp.ts';
-import type { KernelView } from './launches.ts';
+import type { KernelView } from './kernel-view.ts';
 
 export const normView = ({ constants, reads, writes }: Launch<'norm'>): KernelView => {
   const name = constants.type === 'rms' ? 'rms_norm' : 'layer_norm';

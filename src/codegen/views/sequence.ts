@@ -2,7 +2,7 @@
 
 import type { Launch, View } from '../../plan/types.ts';
 import { f32Literal, f64Literal, firstStride, pointer } from '../cpp.ts';
-import type { KernelView } from './launches.ts';
+import type { KernelView } from './kernel-view.ts';
 
 export const ropeView = ({ constants, reads, writes }: Launch<'rope'>): KernelView => ({
   header: 'rope',
