@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { markdownTable } from 'markdown-table';
 import { compile, loadModel } from 'ultramem/compile';
 import { openNative, requireAddon, type Session } from 'ultramem/runtime';
 import { machine } from './machine.ts';
@@ -27,7 +28,7 @@ const prompt = Int32Array.from({ length: PROMPT }, (_, i) => (i === 0 ? 256 : 97
 const model = await loadModel(path('../examples/bytes-lm/model.ts'));
 const { addon } = await compile(model, { outDir: path('../out/bench/bytes-lm') });
 console.log(machine());
-const results: object[] = [];
+const results: { threads: number; kind: string; median: number; best: number; worst: number }[] = [];
 for (const threads of flags.threads.split(',').map(Number)) {
   const { native, session } = await openNative(
     requireAddon(pathToFileURL(addon).href, basename(addon)),
@@ -50,15 +51,23 @@ for (const threads of flags.threads.split(',').map(Number)) {
   const rows = Object.entries(rates).map(([kind, all]) => ({
     threads,
     kind,
-    'best tokens/s': Math.round(Math.max(...all)),
-    'median tokens/s': Math.round(median(all)),
-    'spread tokens/s': Math.round(Math.max(...all) - Math.min(...all)),
+    median: Math.round(median(all)),
+    best: Math.round(Math.max(...all)),
+    worst: Math.round(Math.min(...all)),
   }));
-  console.table(rows);
   results.push(...rows);
   await session[Symbol.asyncDispose]();
   native.dispose();
 }
+console.log(
+  markdownTable(
+    [
+      ['threads', 'tokens per second', 'median', 'worst', 'best'],
+      ...results.map(({ threads, kind, median, worst, best }) => [threads, kind, median, worst, best].map(String)),
+    ],
+    { align: ['r', 'l', 'r', 'r', 'r'] },
+  ),
+);
 if (flags.json !== undefined) await writeFile(flags.json, JSON.stringify({ machine: machine(), results }, null, 2));
 
 /** A prompt of one sequence as a single step, four times. */

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { basename } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { markdownTable } from 'markdown-table';
 import { model } from 'ultramem';
 import { compile } from 'ultramem/compile';
 import { ultramemV1 } from 'ultramem/models';
@@ -53,12 +54,14 @@ const exported = layerOnnx(sizes, weights, { folded: false });
 const folded = layerOnnx(sizes, weights, { folded: true });
 console.log(`${machine()}\nONNX graphs of ${exported.nodes} nodes as exported, ${folded.nodes} folded by hand`);
 
+const names = ['ultramem', 'ONNX Runtime', 'ONNX Runtime, folded by hand'] as const;
 const results: object[] = [];
+const rows: string[][] = [];
 for (const threads of flags.threads.split(',').map(Number)) {
   const engines = [
     await ultramem(weights, threads),
-    await onnx('ONNX Runtime', exported.bytes, threads),
-    await onnx('ONNX Runtime, folded by hand', folded.bytes, threads),
+    await onnx(names[1], exported.bytes, threads),
+    await onnx(names[2], folded.bytes, threads),
   ];
   for (const T of flags.tokens.split(',').map(Number)) {
     const random = new Random(T);
@@ -70,26 +73,25 @@ for (const threads of flags.threads.split(',').map(Number)) {
       seconds: Number(flags.seconds),
     });
     results.push({ T, threads, timings, ratios, agreement });
-    console.log(
-      `\nT = ${T}, threads ${threads}: outputs differ by ${agreement.map((d) => d.toExponential(1)).join(', ')}`,
+    console.error(
+      `T = ${T}, threads ${threads}: outputs differ by ${agreement.map((d) => d.toExponential(1)).join(', ')}`,
     );
-    console.table(
-      Object.fromEntries(
-        timings.map(({ name, min, median, spread }, i) => [
-          name,
-          {
-            'min ms': rounded(min),
-            'median ms': rounded(median),
-            'spread ms': rounded(spread),
-            'times ours': i === 0 ? 1 : rounded(ratios[i - 1]!.median),
-            range: i === 0 ? '' : `${rounded(ratios[i - 1]!.low)} – ${rounded(ratios[i - 1]!.high)}`,
-          },
-        ]),
-      ),
-    );
+    rows.push([
+      `${T}`,
+      `${threads}`,
+      ...timings.map(({ median, min, spread }) => `${rounded(median)} (${rounded(min)}; ±${rounded(spread / 2)})`),
+      ...ratios.map(({ median, low, high }) => `${rounded(median)} (${rounded(low)} – ${rounded(high)})`),
+    ]);
   }
   for (const engine of engines) await engine.dispose();
 }
+const [own, ...peers] = names;
+console.log(
+  markdownTable(
+    [['T', 'threads', ...names.map((name) => `${name}, ms`), ...peers.map((peer) => `${peer} / ${own}`)], ...rows],
+    { align: 'r' },
+  ),
+);
 if (flags.json !== undefined)
   await writeFile(flags.json, JSON.stringify({ machine: machine(), sizes, results }, null, 2));
 
@@ -104,7 +106,7 @@ async function ultramem(weights: LayerWeights, threads: number): Promise<Engine>
     copy: true,
   });
   return {
-    name: 'ultramem',
+    name: names[0],
     run: async (x) => (await session.forward({ x })).y!.data as Float32Array,
     async dispose() {
       await session[Symbol.asyncDispose]();

@@ -1,6 +1,6 @@
 // A trained byte-level language model, 5.6 M weights of which 3.4 M are memory. Its checkpoint lies beside: ultramem-bytes.safetensors.
 //
-//   npx ultramem build examples/bytes-lm/model.ts
+//   npx ultramem compile examples/bytes-lm/model.ts
 
 import { type Model, model } from 'ultramem';
 import { decoder, decoderFromConfig } from 'ultramem/models';
