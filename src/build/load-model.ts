@@ -1,6 +1,7 @@
 // Imports a model file and calls its default export with the config where it is a function.
 
 import { readdirSync, statSync } from 'node:fs';
+import { register } from 'node:module';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
@@ -48,6 +49,7 @@ export async function importModel<M>(
 
 async function importFile(path: string, file: string): Promise<Record<string, unknown>> {
   const url = pathToFileURL(file).href;
+  registerHooks();
   try {
     if (!/^\.[cm]?tsx?$/.test(extname(file)) || runsTypeScript()) return await import(url);
     const { tsImport } = await import('tsx/esm/api');
@@ -55,6 +57,15 @@ async function importFile(path: string, file: string): Promise<Record<string, un
   } catch (cause) {
     throw cause instanceof UltramemError ? cause : modelFileBroken(path, cause);
   }
+}
+
+let registered = false;
+
+/** Once per process; after the loader for TypeScript, whose answers the hooks correct. */
+function registerHooks(): void {
+  if (registered) return;
+  register(`./model-file-hooks${runsTypeScript() ? '.ts' : '.js'}`, import.meta.url, { data: import.meta.url });
+  registered = true;
 }
 
 /** Whether this very module runs from TypeScript, so that a loader is registered and shares its modules with the model. */

@@ -1,6 +1,7 @@
 // Loading model files: what a file may export, and what is said where it exports something else.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -34,6 +35,20 @@ test('a model, and a function from a config to one', async () => {
   assert.is((await loadModel(file(`${head}export default model('plain', ${body});`))).name, 'plain');
   const fromConfig = file(`${head}export default (config: { name: string }) => model(config.name, ${body});`);
   assert.is((await loadModel(fromConfig, { name: 'configured' })).name, 'configured');
+});
+
+test('a model file outside any package, or in one of CommonJS, is an ES module with what it imports', async () => {
+  for (const type of [undefined, 'commonjs']) {
+    const outside = mkdtempSync(join(tmpdir(), 'ultramem-model-'));
+    if (type !== undefined) writeFileSync(join(outside, 'package.json'), JSON.stringify({ type }));
+    writeFileSync(join(outside, 'width.ts'), 'export const width: number = 4;\n');
+    writeFileSync(
+      join(outside, 'model.ts'),
+      `${head}import { width } from './width.ts';\nexport default model('outside', (m) => m.output('y', m.input('x', [m.symbol('T'), width])));`,
+    );
+    assert.is((await loadModel(join(outside, 'model.ts'))).name, 'outside');
+    rmSync(outside, { recursive: true });
+  }
 });
 
 test('a missing file names its neighbour', async () => {

@@ -76,7 +76,7 @@ test('doctor says what is there', () => {
 test('doctor says what to do where the compiler is missing', () => {
   const { status, stdout } = ultramem(['doctor'], { env: { PATH: '/nonexistent', CXX: 'no-such-compiler' } });
   assert.is(status, 1);
-  assert.match(stdout, /MISSING\s+C\+\+ compiler\s+not found/);
+  assert.match(stdout, /MISSING\s+C\+\+ compiler\s+no C\+\+ compiler found \(tried no-such-compiler\)/);
   assert.match(stdout, /apt install g\+\+/);
   assert.match(stdout, /Not ready/);
 });

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import { readSwitch } from '../../src/support/env.ts';
+import { inLanes } from '../lanes.ts';
 
 const run = promisify(execFile);
 const folder = fileURLToPath(new URL('../../native/cpu/test/', import.meta.url));
@@ -37,16 +38,6 @@ const headers = [
   .map((header) => `#include <${header}>\n`)
   .join('');
 
-/** Starts at most two jobs at a time, in order; one promise each. */
-function inTurn(jobs: (() => Promise<void>)[]): Promise<void>[] {
-  const lanes = [Promise.resolve(), Promise.resolve()];
-  return jobs.map((job, i) => {
-    const done = lanes[i % lanes.length]!.then(job);
-    lanes[i % lanes.length] = done.catch(() => {}); // reported by the test that awaits it
-    return done;
-  });
-}
-
 /** Runs a program; when it fails, throws what it printed. */
 async function succeed(program: string, args: string[], timeout: number): Promise<void> {
   try {
@@ -60,16 +51,16 @@ async function succeed(program: string, args: string[], timeout: number): Promis
 const sources = (await readdir(folder)).filter((name) => name.endsWith('_test.cc')).sort();
 const scratch = await mkdtemp(join(tmpdir(), 'ultramem-kernels-'));
 const prefixes = builds.map((_, b) => join(scratch, `prefix${b}.h`));
-const prepared = inTurn(
+const prepared = inLanes(
   builds.map((build, b) => async () => {
     await writeFile(prefixes[b]!, headers);
     await succeed(compiler, [...common, ...build.flags, '-x', 'c++-header', prefixes[b]!], 120_000);
   }),
 );
 const cases = builds.flatMap((build, b) => sources.map((source) => ({ build, b, source })));
-const results = inTurn(
+const results = inLanes(
   cases.map(({ build, b, source }) => async () => {
-    await prepared[b];
+    await prepared(b);
     const program = join(scratch, `${b}-${source.replace('.cc', '')}`);
     await succeed(
       compiler,
@@ -82,7 +73,7 @@ const results = inTurn(
 
 const test = suite('kernels of native/cpu');
 cases.forEach(({ build, source }, i) => {
-  test(`${source.replace('_test.cc', '')} (${build.name})`, () => results[i]!);
+  test(`${source.replace('_test.cc', '')} (${build.name})`, () => results(i));
 });
 test.after(() => rm(scratch, { recursive: true, force: true }));
 test.run();

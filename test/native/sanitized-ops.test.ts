@@ -7,6 +7,7 @@ import { makePlan } from '../../src/plan/plan.ts';
 import { UltramemError } from '../../src/support/errors.ts';
 import type { Tensor } from '../../src/support/tensor.ts';
 import { freshFolder } from '../build-folder.ts';
+import { inLanes } from '../lanes.ts';
 import { dataOf, type OpCase } from '../ops/case.ts';
 import { cases } from '../ops/cases.ts';
 import { closeTo } from '../ops/compare.ts';
@@ -28,19 +29,19 @@ const planned = cases.filter(({ graph }) => {
   }
 });
 
-/** Cases per program, and programs that are built side by side. */
-const [GROUP, LANES] = [30, 2];
-const lanes: Promise<unknown>[] = Array.from({ length: LANES }, () => Promise.resolve());
+/** Cases per program. */
+const GROUP = 30;
+const groups = Array.from({ length: Math.ceil(planned.length / GROUP) }, (_, g) =>
+  planned.slice(g * GROUP, (g + 1) * GROUP),
+);
+const results = inLanes(groups.map((group, g) => () => runGroup(`sanitised-${g}`, group)));
 
-for (let g = 0; g * GROUP < planned.length; g++) {
-  const group = planned.slice(g * GROUP, (g + 1) * GROUP);
-  const results = lanes[g % LANES]!.then(() => runGroup(`sanitised-${g}`, group));
-  lanes[g % LANES] = results.catch(() => undefined); // told by the cases' own tests
+for (const [g, group] of groups.entries()) {
   for (const [i, opCase] of group.entries()) {
     test(opCase.name, async () => {
       for (const [s, wanted] of dataOf(opCase, seed).expected.entries()) {
         for (const [output, tensor] of Object.entries(wanted)) {
-          const got = (await results)[i]![s]![`c${i}_${output}`];
+          const got = (await results(g))[i]![s]![`c${i}_${output}`];
           closeTo(`${opCase.name}, step ${s}, ${output}`, got, tensor, Math.max(opCase.tolerance ?? 0, 1e-6));
         }
       }

@@ -13,9 +13,17 @@ import { InvariantError, type UltramemError } from '../../src/support/errors.ts'
 const test = suite('passes: runner');
 
 // Reproducers of this file's failures.
-const folder = mkdtempSync(join(tmpdir(), 'passes-'));
-process.env.TMPDIR = folder;
-test.after(() => rmSync(folder, { recursive: true }));
+let folder: string;
+const temporary = process.env.TMPDIR;
+test.before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'passes-'));
+  process.env.TMPDIR = folder;
+});
+test.after(() => {
+  rmSync(folder, { recursive: true });
+  if (temporary === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = temporary;
+});
 
 const graph = parse(`graph g {
   symbol T <= 8 step

@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openGoldens } from '../../src/verify/golden.ts';
-import { type CaseReport, verifyCase } from '../../src/verify/verify-case.ts';
+import { verifyCase } from '../../src/verify/verify-case.ts';
 import '../build-folder.ts';
+import { inLanes } from '../lanes.ts';
 
 const test = suite('reference: cpu');
 
@@ -49,19 +50,13 @@ const kept: Readonly<Record<string, readonly string[]>> = {
 
 const cases = await openGoldens(fileURLToPath(new URL('goldens', import.meta.url)));
 
-// Two at a time: configuring and linking do not fill the machine.
-const lanes: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()];
-const reports = cases.map((golden, i): Promise<CaseReport> => {
-  const report = lanes[i % 2]!.then(() => verifyCase(golden, { target: 'cpu', threads: 2 }));
-  lanes[i % 2] = report.catch(() => undefined); // told by the case's own test
-  return report;
-});
+const reports = inLanes(cases.map((golden) => () => verifyCase(golden, { target: 'cpu', threads: 2 })));
 
 test('every case is here', () => assert.equal(cases.map(({ name }) => name).sort(), Object.keys(kept).sort()));
 
 for (const [i, { name }] of cases.entries()) {
   test(name, async () => {
-    const { state, comparisons } = await reports[i]!;
+    const { state, comparisons } = await reports(i);
     for (const { ok, name: tensor, note } of comparisons) assert.ok(ok, `${tensor}: ${note}`);
     assert.is(state, 'passed');
     const compared = comparisons.map((comparison) => comparison.name);

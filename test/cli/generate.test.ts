@@ -1,0 +1,63 @@
+// `ultramem generate` on the trained model: text on stdout, the rest on stderr, both targets alike.
+
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import '../build-folder.ts';
+import { inTemporaryFolder, start, ultramem } from './run-command.ts';
+
+const example = 'examples/bytes-lm';
+const checkpoint = ['--weights', `${example}/ultramem-bytes.safetensors`];
+const model = [`${example}/model.ts`, ...checkpoint];
+const test = suite('generate');
+
+interface Generated {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly finishReason: string;
+  readonly tokensPerSecond: number;
+}
+
+test('the text goes to stdout, what it took to stderr', () => {
+  const { status, stdout, stderr } = ultramem(['generate', ...model, '--prompt', 'In the', '--max-tokens', '24']);
+  assert.is(status, 0, stderr);
+  assert.is(Buffer.byteLength(stdout.trimEnd()) <= 24, true);
+  assert.match(stderr, /^\d+ tokens \(length\), prompt in .* tokens per second$/m);
+});
+
+test('both targets give the same text', () => {
+  const [cpu, interpreter] = ['cpu', 'interpreter'].map((target) => {
+    const args = ['generate', ...model, '--prompt', 'And it came', '--max-tokens', '12', '--target', target, '--json'];
+    return JSON.parse(ultramem(args).stdout) as Generated;
+  });
+  assert.is(cpu!.text, interpreter!.text);
+  assert.equal(cpu!.tokens, interpreter!.tokens);
+  assert.is(cpu!.finishReason, 'length');
+  assert.ok(cpu!.tokensPerSecond > 0);
+});
+
+test('a prompt from stdin, drawn with a seed, ended by a text', () => {
+  const args = ['generate', ...model, '--prompt', '-', '--temperature', '0.9', '--seed', '7', '--stop', ' ', '--json'];
+  const run = () => JSON.parse(ultramem(args, { input: 'And he said' }).stdout) as Generated;
+  const [first, second] = [run(), run()];
+  assert.is(first.text, second.text);
+  assert.is(first.finishReason, 'stop');
+  assert.not.match(first.text, ' ');
+});
+
+test('Ctrl-C ends it with 130', async () => {
+  const child = start(['generate', ...model, '--prompt', 'In the', '--max-tokens', '200', '--target', 'interpreter']);
+  child.stdout!.once('data', () => child.kill('SIGINT'));
+  assert.is(await new Promise((resolve) => child.on('close', resolve)), 130);
+});
+
+test('weights that are none, and a prompt that does not fit', () =>
+  inTemporaryFolder((folder) => {
+    const none = ultramem(['generate', model[0]!, '--weights', `${folder}/none.safetensors`, '--prompt', 'a']);
+    assert.is(none.status, 1);
+    assert.match(none.stderr, /^error weights-not-found: .*none\.safetensors/m);
+    const long = ultramem(['generate', ...model, '--prompt', 'a'.repeat(600)]);
+    assert.is(long.status, 1);
+    assert.match(long.stderr, /^error prompt-too-long: /m);
+  }));
+
+test.run();
