@@ -14,9 +14,6 @@ import {
 } from '../support/errors/build.ts';
 import { UltramemError } from '../support/errors.ts';
 
-/** The project's own tsconfig maps `ultramem` to its sources in a checkout; an installed package has none. */
-const tsconfig = fileURLToPath(new URL('../../tsconfig.json', import.meta.url));
-
 /**
  * Loads the model that the file at `path` exports. TypeScript files run through tsx, whether or not it is registered.
  * @throws UltramemError model-file-missing, model-file-broken, no-default-export, not-a-model, config-unused, model-function-failed;
@@ -49,11 +46,9 @@ export async function importModel<M>(
 
 async function importFile(path: string, file: string): Promise<Record<string, unknown>> {
   const url = pathToFileURL(file).href;
-  registerHooks();
+  if (/^\.[cm]?tsx?$/.test(extname(file))) await registerLoaders();
   try {
-    if (!/^\.[cm]?tsx?$/.test(extname(file)) || runsTypeScript()) return await import(url);
-    const { tsImport } = await import('tsx/esm/api');
-    return await tsImport(url, { parentURL: import.meta.url, ...(isFile(tsconfig) ? { tsconfig } : {}) });
+    return await import(url);
   } catch (cause) {
     throw cause instanceof UltramemError ? cause : modelFileBroken(path, cause);
   }
@@ -61,15 +56,14 @@ async function importFile(path: string, file: string): Promise<Record<string, un
 
 let registered = false;
 
-/** Once per process; after the loader for TypeScript, whose answers the hooks correct. */
-function registerHooks(): void {
+/** Once per process: the loader for TypeScript, and hooks that correct its answers. Modules stay shared with the model's. */
+async function registerLoaders(): Promise<void> {
   if (registered) return;
-  register(`./model-file-hooks${runsTypeScript() ? '.ts' : '.js'}`, import.meta.url, { data: import.meta.url });
   registered = true;
+  const extension = extname(fileURLToPath(import.meta.url)); // .ts in a checkout, where the loader is at work already
+  if (extension !== '.ts') (await import('tsx/esm/api')).register();
+  register(`./model-file-hooks${extension}`, import.meta.url, { data: import.meta.url });
 }
-
-/** Whether this very module runs from TypeScript, so that a loader is registered and shares its modules with the model. */
-const runsTypeScript = (): boolean => extname(fileURLToPath(import.meta.url)) === '.ts';
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;

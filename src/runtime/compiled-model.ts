@@ -35,7 +35,7 @@ export function requireAddon(url: string, name: string): NativeAddon {
 export async function openNative(
   addon: NativeAddon,
   weights: WeightsLike,
-  options: CompiledModelOptions & { readonly tokenizer?: TokenizerDescription | undefined },
+  options: CompiledModelOptions & { readonly tokenizer?: TokenizerDescription | undefined } = {},
 ): Promise<Opened> {
   const native = await loadNative(addon, weights, options);
   try {
