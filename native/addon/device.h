@@ -1,0 +1,156 @@
+// Where a step runs when it is not the CPU: memory of its own, and launches handed over as emitted data. No napi and no CUDA
+// header here; the kinds of device derive from Device.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fault.h"
+
+namespace ultramem {
+
+// What an argument of a kernel points into. `none`: the kernel gets a null pointer. `tokens`: one int32, T of the step.
+enum class Space : uint8_t { none, input, output, weight, state, prepared, arena, tokens };
+
+struct ArgSpec {
+  Space space;
+  int32_t index;   // of Model::inputs, outputs, weights or states; 0 where a space is one piece
+  int64_t offset;  // bytes
+};
+
+struct LaunchSpec {
+  const char* kernel;  // name of an extern "C" __global__ function whose parameters are all pointers
+  const char* place;   // line of the model file, for messages
+  unsigned grid[3];
+  unsigned block[3];
+  unsigned shared;  // bytes of dynamic shared memory
+  int first_arg;    // in LaunchList::args
+  int arg_count;
+};
+
+// The step of one variant.
+struct LaunchList {
+  const LaunchSpec* launches;
+  int launch_count;
+  const ArgSpec* args;  // of all launches, those of one side by side
+};
+
+namespace addon {
+
+// Addresses on the device that a session's arguments are offsets into.
+struct Spaces {
+  void* const* inputs;
+  void* const* outputs;
+  void* const* weights;
+  void* const* states;
+  void* prepared;
+  void* arena;
+  void* tokens;
+};
+
+inline void* resolve(const ArgSpec& arg, const Spaces& spaces) {
+  void* base = nullptr;
+  switch (arg.space) {
+    case Space::none: return nullptr;
+    case Space::input: base = spaces.inputs[arg.index]; break;
+    case Space::output: base = spaces.outputs[arg.index]; break;
+    case Space::weight: base = spaces.weights[arg.index]; break;
+    case Space::state: base = spaces.states[arg.index]; break;
+    case Space::prepared: base = spaces.prepared; break;
+    case Space::arena: base = spaces.arena; break;
+    case Space::tokens: base = spaces.tokens; break;
+  }
+  return static_cast<char*>(base) + arg.offset;
+}
+
+// The pointers that Device::run takes: one per argument of the list, in its order.
+inline std::vector<void*> resolve(const LaunchList& list, const Spaces& spaces) {
+  std::vector<void*> pointers;
+  for (int i = 0; i < list.launch_count; i++) {
+    const LaunchSpec& launch = list.launches[i];
+    for (int a = 0; a < launch.arg_count; a++) pointers.push_back(resolve(list.args[launch.first_arg + a], spaces));
+  }
+  return pointers;
+}
+
+// May be shared by threads; what one thread asks happens in its order, and is done when a call returns.
+// No size is 0: DeviceMemory asks for nothing then.
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  // Contents undefined, 256-byte aligned. Throws Fault out-of-memory, naming `what`.
+  virtual void* allocate(size_t bytes, const char* what) = 0;
+  virtual void release(void* at) noexcept = 0;
+  virtual void upload(void* to, const void* from, size_t bytes) = 0;
+  virtual void download(void* to, const void* from, size_t bytes) = 0;
+  // Zeros.
+  virtual void clear(void* at, size_t bytes) = 0;
+
+  // Runs a whole step and waits for it. `pointers`: see resolve; the same list with the same addresses at every call with one
+  // session and variant, so that a device may keep what it made of them. `cancel` (may be null) is looked at where the device
+  // can stop; what a cancelled step leaves in outputs is undefined.
+  virtual void run(uint64_t session, int variant, const LaunchList& list, void* const* pointers,
+                   const volatile bool* cancel) = 0;
+  // The session of `run` has ended: what was kept for it goes.
+  virtual void close_session(uint64_t session) noexcept = 0;
+  uint64_t open_session() { return ++sessions_; }
+
+  // For people: product and architecture.
+  virtual std::string name() const = 0;
+
+ private:
+  std::atomic<uint64_t> sessions_{0};
+};
+
+// Memory on a device, released with its owner.
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  DeviceMemory(std::shared_ptr<Device> device, size_t bytes, const char* what) : device_(std::move(device)), bytes_(bytes) {
+    if (bytes > 0) data_ = device_->allocate(bytes, what);
+  }
+  ~DeviceMemory() { release(); }
+  DeviceMemory(DeviceMemory&& other) noexcept
+      : device_(std::move(other.device_)),
+        data_(std::exchange(other.data_, nullptr)),
+        bytes_(std::exchange(other.bytes_, 0)) {}
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept {
+    if (this == &other) return *this;
+    release();
+    device_ = std::move(other.device_);
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+    return *this;
+  }
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  void upload(const void* from) {
+    if (bytes_ > 0) device_->upload(data_, from, bytes_);
+  }
+  void download(void* to) const {
+    if (bytes_ > 0) device_->download(to, data_, bytes_);
+  }
+  void clear() {
+    if (bytes_ > 0) device_->clear(data_, bytes_);
+  }
+
+ private:
+  void release() {
+    if (data_ != nullptr) device_->release(data_);
+    data_ = nullptr;
+    bytes_ = 0;
+  }
+
+  std::shared_ptr<Device> device_;
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace addon
+}  // namespace ultramem
