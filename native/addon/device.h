@@ -67,12 +67,15 @@ inline void* resolve(const ArgSpec& arg, const Spaces& spaces) {
   return static_cast<char*>(base) + arg.offset;
 }
 
-// The pointers that Device::run takes: one per argument of the list, in its order.
+// What Device::run takes as `pointers`: for each of LaunchList::args its address.
 inline std::vector<void*> resolve(const LaunchList& list, const Spaces& spaces) {
   std::vector<void*> pointers;
   for (int i = 0; i < list.launch_count; i++) {
     const LaunchSpec& launch = list.launches[i];
-    for (int a = 0; a < launch.arg_count; a++) pointers.push_back(resolve(list.args[launch.first_arg + a], spaces));
+    for (int a = launch.first_arg; a < launch.first_arg + launch.arg_count; a++) {
+      if (size_t(a) >= pointers.size()) pointers.resize(size_t(a) + 1);
+      pointers[size_t(a)] = resolve(list.args[a], spaces);
+    }
   }
   return pointers;
 }
