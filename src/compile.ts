@@ -10,7 +10,7 @@ import type { Graph } from './ir/graph.ts';
 import { print } from './ir/print.ts';
 import { runPasses } from './passes/run-passes.ts';
 import { tapsAsOutputs } from './passes/taps-as-outputs.ts';
-import { makePlan } from './plan/plan.ts';
+import { makeDevicePlan, makePlan } from './plan/plan.ts';
 import { printPlan } from './plan/print.ts';
 import type { Plan } from './plan/types.ts';
 import { debug } from './support/debug.ts';
@@ -19,7 +19,8 @@ export type { Built, Model };
 export { trace };
 
 export interface CompileOptions extends Partial<BuildOptions> {
-  readonly target?: 'cpu';
+  /** `simt`: the CUDA kernels, run thread by thread on the CPU with every access checked; slow. */
+  readonly target?: 'cpu' | 'simt';
   /** Give the taps that survive fusion as further outputs, to compare them with a reference. */
   readonly taps?: boolean;
 }
@@ -36,12 +37,12 @@ export interface Stages {
 export const loadModel = (file: string, config?: unknown): Promise<Model> => importModel(file, config, isModel);
 
 /** Model → text, without touching disk or starting programs. The same model gives the same bytes. */
-export function translate(model: Model, options: Pick<CompileOptions, 'taps'> = {}): Stages {
+export function translate(model: Model, options: Pick<CompileOptions, 'taps' | 'target'> = {}): Stages {
   const timed = timer();
   const traced = timed('trace', () => trace(model)); //                       dsl  → ir: nodes with types and call sites
   const { graph } = timed('passes', () => runPasses(traced)); //              ir   → ir: fold, fuse, hoist what is known at load
   const fused = options.taps ? tapsAsOutputs(graph) : graph;
-  const plan = timed('plan', () => makePlan(fused)); //                       ir   → plan: kernels, views, buffers, variants
+  const plan = timed('plan', () => (options.target === 'simt' ? makeDevicePlan(fused) : makePlan(fused))); //                       ir   → plan: kernels, views, buffers, variants
   debug(2, () => printPlan(plan));
   const source = model.loc === undefined ? 'a model' : basename(model.loc.file);
   const texts = { source, graphBefore: print(traced), graphAfter: print(fused) };

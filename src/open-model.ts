@@ -17,7 +17,7 @@ import {
 } from './runtime/index.ts';
 
 export interface OpenOptions {
-  readonly target: 'cpu' | 'interpreter';
+  readonly target: 'cpu' | 'simt' | 'interpreter';
   readonly march?: string | undefined;
   readonly threads?: number | undefined;
   /** Sequences that the session holds at once. */
@@ -37,7 +37,7 @@ export const inputsOf = (model: Model): readonly DescribedTensor[] => describeGr
  */
 export async function openModel(model: Model, weights: WeightsLike, options: OpenOptions): Promise<Session> {
   const { threads, maxSequences } = options;
-  const loaded = await (options.target === 'cpu' ? native : interpreted)(model, weights, options);
+  const loaded = await (options.target === 'interpreter' ? interpreted : native)(model, weights, options);
   try {
     const engine = loaded.openEngine(sessionSymbols(loaded.model, { maxSequences }), threads);
     const dispose = (): void => {
@@ -52,13 +52,13 @@ export async function openModel(model: Model, weights: WeightsLike, options: Ope
 }
 
 async function native(model: Model, weights: WeightsLike, options: OpenOptions): Promise<LoadedModel> {
-  const { march, threads, taps, signal, onProgress } = options;
+  const { target, march, threads, taps, signal, onProgress } = options;
   // Running a model leaves nothing behind but the cache: `compile` is the verb that writes a folder.
   const outDir = mkdtempSync(join(tmpdir(), `ultramem-${model.name}-`));
   let addon: ReturnType<typeof requireAddon>;
   try {
     const built = await compile(model, {
-      target: 'cpu',
+      target: target === 'simt' ? 'simt' : 'cpu',
       outDir,
       signal,
       onProgress,

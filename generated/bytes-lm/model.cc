@@ -128,9 +128,9 @@ constexpr size_t prepared_bytes = 11157632, prepare_scratch_bytes = 2359296;
 
 const Model& ultramem_model() {
   static const Variant variants[] = {
-      { "one", 1, 7296, step_one },
-      { "few", 16, 116736, step_few },
-      { "many", 512, 3735552, step_many },
+      { "one", 1, 7296, step_one, nullptr },
+      { "few", 16, 116736, step_few, nullptr },
+      { "many", 512, 3735552, step_many, nullptr },
   };
   static const Model model = {
       "bytes-lm", ULTRAMEM_DIGEST, ULTRAMEM_MARCH,
@@ -140,7 +140,7 @@ const Model& ultramem_model() {
       weights, 72,
       states, 12,
       prepared_bytes, prepare_scratch_bytes, largest({ prepare_scratch, step_one_scratch, step_few_scratch, step_many_scratch }),
-      prepare, variants, 3,
+      prepare, variants, 3, nullptr,
   };
   return model;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "device.h"
 #include "fault.h"
 #include "mapped_range.h"
 #include "memory.h"
@@ -61,9 +62,10 @@ class Loaded {
     prepared_ = Memory(model.prepared_bytes, "prepared weights");
     Memory scratch(model.prepare_bytes, "preparing weights");
     if (model.prepare != nullptr) model.prepare({&pool, weights_.data(), prepared_.data(), scratch.data()});
+    if (model.open_device != nullptr) move_to(model.open_device());
     for (size_t i = 0; i < weights_.size(); i++) {
-      if (model.weights[i].retained) continue;
-      weights_[i] = nullptr;
+      if (model.weights[i].retained && device_ == nullptr) continue;
+      if (device_ == nullptr) weights_[i] = nullptr;
       mapped_[i] = MappedRange();
       owned_[i] = Memory();
     }
@@ -71,16 +73,36 @@ class Loaded {
   }
 
   const Model& model() const { return model_; }
+  // Null: steps run on the CPU. Else weights() and prepared() are addresses on it.
+  const std::shared_ptr<Device>& device() const { return device_; }
   const void* const* weights() const { return weights_.data(); }
-  const char* prepared() const { return prepared_.data(); }
+  const char* prepared() const { return device_ == nullptr ? prepared_.data() : static_cast<const char*>(on_device_.back().data()); }
   // Memory of our own; mapped files not counted.
   size_t bytes() const {
     size_t sum = prepared_.bytes();
     for (const Memory& memory : owned_) sum += memory.bytes();
+    for (const DeviceMemory& memory : on_device_) sum += memory.bytes();
     return sum;
   }
 
  private:
+  // Retained weights and what was prepared, to where the steps run; the CPU's own memory goes.
+  void move_to(std::shared_ptr<Device> device) {
+    device_ = std::move(device);
+    for (size_t i = 0; i < weights_.size(); i++) {
+      if (!model_.weights[i].retained) {
+        weights_[i] = nullptr;
+        continue;
+      }
+      on_device_.emplace_back(device_, byte_count(int(i)), model_.weights[i].name);
+      on_device_.back().upload(weights_[i]);
+      weights_[i] = on_device_.back().data();
+    }
+    on_device_.emplace_back(device_, model_.prepared_bytes, "prepared weights");
+    on_device_.back().upload(prepared_.data());
+    prepared_ = Memory();
+  }
+
   int64_t count(int i) const { return element_count(model_.weights[i], bounds(model_)); }
   uint64_t byte_count(int i) const { return uint64_t(count(i)) * dtype_bytes(model_.weights[i].dtype); }
 
@@ -139,6 +161,8 @@ class Loaded {
   std::vector<MappedRange> mapped_;
   std::vector<Memory> owned_;
   Memory prepared_;
+  std::shared_ptr<Device> device_;
+  std::vector<DeviceMemory> on_device_;  // prepared comes last
 };
 
 }  // namespace ultramem::addon

@@ -4,9 +4,16 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <memory>
+
 #include "../cpu/pool.h"
 
 namespace ultramem {
+
+struct LaunchList;
+namespace addon {
+class Device;
+}
 
 enum class DType : uint8_t { f32, f16, bf16, i32, i64 };
 
@@ -57,7 +64,8 @@ struct Variant {
   const char* name;    // one, few, many
   int64_t max_tokens;  // the variant with the smallest max_tokens ≥ T runs
   size_t arena_bytes;
-  void (*step)(const StepArgs&);
+  void (*step)(const StepArgs&);  // null where steps run on a device
+  const LaunchList* launches;     // null where they do not
 };
 
 struct Model {
@@ -80,6 +88,7 @@ struct Model {
   void (*prepare)(const PrepareArgs&);
   const Variant* variants;  // ascending max_tokens
   int variant_count;
+  std::shared_ptr<addon::Device> (*open_device)();  // null: steps run on the CPU
 };
 
 // Defined by the emitted sources.

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "device_session.h"
 #include "fault.h"
 #include "loaded.h"
 #include "memory.h"
@@ -20,6 +21,10 @@ class Session {
         symbols_(std::move(symbols)),
         pool_(threads, loaded_->model().thread_scratch_bytes) {
     const Model& model = loaded_->model();
+    if (loaded_->device() != nullptr) {
+      on_device_ = std::make_unique<DeviceSession>(loaded_, symbols_);
+      return;
+    }
     for (int i = 0; i < model.state_count; i++) {
       const TensorSpec& spec = model.states[i];
       states_.emplace_back(size_t(element_count(spec, symbols_)) * dtype_bytes(spec.dtype), spec.name);
@@ -38,12 +43,13 @@ class Session {
             const std::vector<void*>& outputs, const volatile bool* cancel) {
     const Model& model = loaded_->model();
     const int64_t tokens = tokens_of(model, symbols);
-    const Variant* variant = nullptr;
-    for (int i = model.variant_count - 1; i >= 0 && model.variants[i].max_tokens >= tokens; i--) variant = &model.variants[i];
-    if (variant == nullptr) throw Fault("too-many-tokens", "no variant takes " + std::to_string(tokens) + " tokens");
+    int chosen = model.variant_count;
+    while (chosen > 0 && model.variants[chosen - 1].max_tokens >= tokens) chosen--;
+    if (chosen == model.variant_count) throw Fault("too-many-tokens", "no variant takes " + std::to_string(tokens) + " tokens");
     if (*cancel) throw aborted();
-    variant->step({&pool_, tokens, symbols.data(), inputs.data(), outputs.data(), loaded_->weights(), loaded_->prepared(),
-                   state_pointers_.data(), arena_.data(), cancel});
+    if (on_device_ != nullptr) on_device_->step(chosen, tokens, symbols, inputs, outputs, cancel);
+    else model.variants[chosen].step({&pool_, tokens, symbols.data(), inputs.data(), outputs.data(), loaded_->weights(), loaded_->prepared(),
+                                      state_pointers_.data(), arena_.data(), cancel});
     if (*cancel) throw aborted();
   }
 
@@ -58,7 +64,7 @@ class Session {
   const Model& model() const { return loaded_->model(); }
   const std::vector<int64_t>& symbols() const { return symbols_; }
   size_t bytes() const {
-    size_t sum = arena_.bytes();
+    size_t sum = arena_.bytes() + (on_device_ == nullptr ? 0 : on_device_->bytes());
     for (const Memory& state : states_) sum += state.bytes();
     return sum;
   }
@@ -70,6 +76,7 @@ class Session {
   std::vector<Memory> states_;
   std::vector<void*> state_pointers_;
   Memory arena_;
+  std::unique_ptr<DeviceSession> on_device_;  // where steps do not run on the CPU: states and arena lie there
 };
 
 }  // namespace ultramem::addon

@@ -48,7 +48,7 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
     throw folderFault(outDir, 'output folder', cause, 'Choose another one with --out.');
   }
   const toolchain = await findToolchain(march, cacheFolder());
-  const sources = new Map([...files].filter(([path]) => /\.(cc|h)$|^CMakeLists\.txt$|^package\.json$/.test(path)));
+  const sources = new Map([...files].filter(([path]) => /\.(cc|h|cu)$|^CMakeLists\.txt$|^package\.json$/.test(path)));
   const flags = sanitize === undefined ? '' : `-fsanitize=${sanitize} -fno-omit-frame-pointer -g`;
   const digest = sha256(
     JSON.stringify([

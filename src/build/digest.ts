@@ -13,9 +13,9 @@ export const sha256 = (text: string): string => createHash('sha256').update(text
 /** Digest of every source that an addon compiles from `native/`, by name and content. */
 export function nativeDigest(): string {
   const hash = createHash('sha256');
-  for (const folder of ['addon', 'cpu']) {
+  for (const folder of ['addon', 'cpu', 'cuda', 'simt', 'simt/cuda']) {
     for (const name of readdirSync(join(nativeFolder, folder)).sort()) {
-      if (/\.(h|cc)$/.test(name))
+      if (/\.(h|cc|cuh)$/.test(name))
         hash.update(`${folder}/${name}\n`).update(readFileSync(join(nativeFolder, folder, name)));
     }
   }

@@ -1,9 +1,10 @@
 // Plan → text of every file of the generated folder. Pure: no disk, no clock, the same bytes for the same plan.
 
 import { printPlan } from '../plan/print.ts';
-import type { Plan } from '../plan/types.ts';
+import type { CpuPlan, DevicePlan, Plan } from '../plan/types.ts';
 import { render } from './render.ts';
 import { emitRuntimeClass } from './runtime-class.ts';
+import { kernelsView, launchesView, simtView } from './views/device.ts';
 import { modelView, schedulesView } from './views/model.ts';
 import { prepareView, stepView } from './views/schedule.ts';
 
@@ -19,18 +20,23 @@ export interface Companions {
   readonly graphAfter: string;
 }
 
-/** Emits the C++ sources, build files, graphs, plan and runtime class of a model, sorted by path. */
+type File = readonly [path: string, text: string];
+
+/** Emits the sources, build files, graphs, plan and runtime class of a model, sorted by path. */
 export function emit(plan: Plan, companions: Companions): Files {
-  const names = { model: plan.name, source: companions.source };
   const { source } = companions;
-  const steps = plan.variants.map((v) => [`step_${v.name}.cc`, render('cpu/schedule.cc', stepView(v, names))] as const);
-  const sources = ['model.cc', 'prepare.cc', ...steps.map(([path]) => path)];
-  const files: (readonly [string, string])[] = [
+  const names = { model: plan.name, source };
+  const steps = plan.target === 'cpu' ? cpuSteps(plan, source) : simtSteps(plan, source);
+  const sources = ['model.cc', 'prepare.cc', ...steps.sources];
+  const files: File[] = [
     ['prepare.cc', render('cpu/schedule.cc', prepareView(plan.prepare, names))],
-    ...steps,
+    ...steps.files,
     ['schedules.h', render('cpu/schedules.h', schedulesView(plan, source))],
     ['model.cc', render('cpu/model.cc', modelView(plan, source))],
-    ['CMakeLists.txt', render('addon/CMakeLists.txt', { source, name: plan.name, sources })],
+    [
+      'CMakeLists.txt',
+      render('addon/CMakeLists.txt', { source, name: plan.name, sources, instrumented: steps.instrumented }),
+    ],
     ['package.json', render('addon/package.json', { name: plan.name })],
     ['graph.before.ir', companions.graphBefore],
     ['graph.after.ir', companions.graphAfter],
@@ -38,4 +44,35 @@ export function emit(plan: Plan, companions: Companions): Files {
     ['model.ts', emitRuntimeClass(plan)],
   ];
   return new Map(files.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Files of the steps; `sources` are compiled, `instrumented` ones among them with calls at every access to memory. */
+interface Steps {
+  readonly files: readonly File[];
+  readonly sources: readonly string[];
+  readonly instrumented: readonly string[];
+}
+
+function cpuSteps(plan: CpuPlan, source: string): Steps {
+  const names = { model: plan.name, source };
+  const files = plan.variants.map((v): File => [`step_${v.name}.cc`, render('cpu/schedule.cc', stepView(v, names))]);
+  return { files, sources: files.map(([path]) => path), instrumented: [] };
+}
+
+function simtSteps(plan: DevicePlan, source: string): Steps {
+  const names = { model: plan.name, source };
+  const kernels = plan.variants.map(
+    (v): File => [`step_${v.name}.cu`, render('cuda/kernels.cu', kernelsView(v, names))],
+  );
+  const host: File[] = [
+    ['launches.cc', render('cuda/launches.cc', launchesView(plan, source))],
+    ['device.cc', render('cuda/simt-device.cc', { source, variants: plan.variants.map(({ name }) => name) })],
+  ];
+  const simt = plan.variants.map((v): File => [`simt_${v.name}.cc`, render('cuda/simt.cc', simtView(v, names))]);
+  const instrumented = simt.map(([path]) => path);
+  return {
+    files: [...kernels, ...host, ...simt],
+    sources: [...host.map(([path]) => path), ...instrumented, '${ULTRAMEM_NATIVE}/simt/simt.cc'],
+    instrumented,
+  };
 }

@@ -13,7 +13,7 @@ export function estimateMemory(
   weights: readonly PlanTensor[],
   prepare: Schedule,
   preparedBytes: number,
-  variants: readonly Variant[],
+  variants: readonly Pick<Variant, 'bytes'>[],
 ): MemoryEstimate {
   const sum = (types: readonly Type[]) => types.reduce((n, type) => n + bytesOf(type), 0);
   return {

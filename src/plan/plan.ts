@@ -1,21 +1,35 @@
-// Graph → Plan: kernels, views, packing, lifetimes and offsets, for prepare and for every range of T.
+// Graph → Plan: kernels, views, packing, lifetimes and offsets, for prepare and for every range of T; on the CPU or a device.
 
 import type { Graph } from '../ir/graph.ts';
 import { unsupportedShape } from '../support/errors/plan.ts';
 import { invariant } from '../support/errors.ts';
+import { lower } from './device/index.ts';
 import { GraphIndex } from './graph-index.ts';
 import { kernelChoice } from './kernels/index.ts';
 import { requireTokensFirst } from './kernels/operands.ts';
 import { estimateMemory } from './memory.ts';
-import { Scheduler } from './scheduler.ts';
-import type { Buffer, Plan, PlanTensor, Schedule, Variant } from './types.ts';
+import { type Device, Scheduler } from './scheduler.ts';
+import type { Buffer, CpuPlan, DevicePlan, PlanFor, PlanTensor, Schedule, Variant } from './types.ts';
 import { tokenRanges } from './variants.ts';
 
 /**
  * Plans a graph that has gone through the passes for the cpu target.
  * @throws UltramemError `unsupported-shape` where no kernel serves an op's shape, naming op, attribute and limit.
  */
-export function makePlan(graph: Graph): Plan {
+export const makePlan = (graph: Graph): CpuPlan => planWith(graph, 'cpu', (s) => s.launches);
+
+/**
+ * Plans a graph for a device: prepare stays on the CPU, every launch of a step becomes launches of the device's kernels.
+ * @throws UltramemError as makePlan, with the limits of native/cuda
+ */
+export const makeDevicePlan = (graph: Graph): DevicePlan => planWith(graph, 'cuda', (s) => s.deviceLaunches, lower);
+
+function planWith<Target extends string, L>(
+  graph: Graph,
+  target: Target,
+  launchesOf: (step: Scheduler) => readonly L[],
+  lowering?: Device['lower'],
+): PlanFor<Target, L> {
   requireOneStepSymbol(graph);
   const index = new GraphIndex(graph);
   const prepare = new Scheduler(index);
@@ -23,7 +37,7 @@ export function makePlan(graph: Graph): Plan {
 
   const bound = graph.symbols.find((s) => s.scope === 'step')?.bound ?? 1;
   const steps = tokenRanges(bound).map((range) => {
-    const step = new Scheduler(index, prepare);
+    const step = new Scheduler(index, prepare, lowering && { maxTokens: range.max, lower: lowering });
     planNodes(step, 'step');
     for (const [i, output] of graph.outputs.entries()) {
       requireTokensFirst('output', step.view(output.value));
@@ -34,17 +48,15 @@ export function makePlan(graph: Graph): Plan {
       `T ${range.min === range.max ? range.min : `${range.min}…${range.max}`}`,
       range.reason,
     );
-    return { range, schedule: step.finish(range.max) };
+    return { range, launches: launchesOf(step), memory: step.finish(range.max) };
   });
 
-  const kept = new Set(
-    steps.flatMap((s) => s.schedule.buffers.filter((b) => b.space === 'prepared').map((b) => b.name)),
-  );
-  const used = new Set(steps.flatMap((s) => s.schedule.buffers.map((b) => b.name)));
-  const { keptBytes, ...prepareSchedule } = prepare.finish(1, kept);
-  const offsets = new Map(prepareSchedule.buffers.map((b) => [b.name, b.offset]));
+  const kept = new Set(steps.flatMap((s) => s.memory.buffers.filter((b) => b.space === 'prepared').map((b) => b.name)));
+  const used = new Set(steps.flatMap((s) => s.memory.buffers.map((b) => b.name)));
+  const { keptBytes, ...prepareMemory } = prepare.finish(1, kept);
+  const offsets = new Map(prepareMemory.buffers.map((b) => [b.name, b.offset]));
   const variants = steps.map(
-    ({ range, schedule: { launches, buffers, bytes } }): Variant => ({
+    ({ range, launches, memory: { buffers, bytes } }): Variant<L> => ({
       name: range.name,
       minTokens: range.min,
       maxTokens: range.max,
@@ -67,9 +79,10 @@ export function makePlan(graph: Graph): Plan {
       retained: retained.has(i),
     }),
   );
+  const prepareSchedule: Schedule = { launches: prepare.launches, ...prepareMemory };
   return deepFreeze({
     name: graph.name,
-    target: 'cpu',
+    target,
     meta: graph.meta,
     symbols: graph.symbols,
     inputs: graph.inputs.map((t): PlanTensor => ({ ...plain, name: t.id, id: t.id, type: t.type, below: t.below })),
@@ -78,7 +91,7 @@ export function makePlan(graph: Graph): Plan {
     ),
     weights,
     states: graph.states.map((s): PlanTensor => ({ ...plain, name: s.id, id: s.id, type: s.type })),
-    prepare: prepareSchedule satisfies Schedule,
+    prepare: prepareSchedule,
     preparedBytes: keptBytes,
     variants,
     memory: estimateMemory(graph, weights, prepareSchedule, keptBytes, variants),

@@ -1,7 +1,8 @@
 // The plan as text for readers: memory, decisions with reasons, and every launch with its buffers.
 
-import { typeText } from '../ir/graph.ts';
-import type { AnyLaunch, Buffer, Plan, Schedule, View } from './types.ts';
+import { type Loc, typeText } from '../ir/graph.ts';
+import type { DeviceLaunch } from './device/launch.ts';
+import type { AnyLaunch, Buffer, Count, Plan, Schedule, View } from './types.ts';
 
 /** Prints a plan; the same text for the same plan. */
 export function printPlan(plan: Plan): string {
@@ -31,12 +32,12 @@ export function printPlan(plan: Plan): string {
 
 const bytes = (n: number): string => `${n.toLocaleString('en-US')} bytes`;
 
-function schedule(title: string, s: Schedule): string[] {
+function schedule(title: string, s: Schedule<AnyLaunch | DeviceLaunch>): string[] {
   const own = s.buffers.filter((b) => b.space === 'arena' || b.space === 'scratch' || b.space === 'prepared');
   return [
     `${title}: ${s.launches.length} launches, ${bytes(s.bytes)}`,
     ...table(own.map((b) => [b.name, b.holds, `${b.space} at ${b.offset}`, life(b)])),
-    ...s.launches.map((l, i) => `  [${i}] ${launchText(l)}`),
+    ...s.launches.map((l, i) => `  [${i}] ${'pointers' in l ? deviceLaunchText(l) : launchText(l)}`),
   ];
 }
 
@@ -44,18 +45,26 @@ const life = (b: Buffer): string => (b.first === b.last ? `launch ${b.first}` : 
 
 function launchText(launch: AnyLaunch): string {
   const constants = Object.entries(launch.constants).map(([k, v]) => `${k}=${JSON.stringify(v)}`);
-  const rows = launch.rows.tokens
-    ? launch.rows.factor === 1
-      ? 'T'
-      : `T*${launch.rows.factor}`
-    : `${launch.rows.factor}`;
-  const views = (of: object) =>
-    (Object.values(of) as (View | null)[])
-      .filter((v) => v !== null)
-      .map((v) => (v.offset === 0 ? v.buffer : `${v.buffer}+${v.offset}`));
-  const loc = launch.loc === undefined ? '' : `  // ${launch.loc.file}:${launch.loc.line}:${launch.loc.column}`;
-  return `${views(launch.writes).join(', ')} = ${launch.kernel}(${views(launch.reads).join(', ')}) rows=${rows} {${constants.join(', ')}}${loc}`;
+  const views = (of: object) => (Object.values(of) as (View | null)[]).filter((v) => v !== null).map(viewText);
+  return `${views(launch.writes).join(', ')} = ${launch.kernel}(${views(launch.reads).join(', ')}) rows=${rowsText(launch)} {${constants.join(', ')}}${locText(launch)}`;
 }
+
+function deviceLaunchText(launch: DeviceLaunch): string {
+  const views = (wanted: (access: string) => boolean): string =>
+    launch.pointers.flatMap(({ view, access }) => (view !== null && wanted(access) ? [viewText(view)] : [])).join(', ');
+  const constants = launch.constants.map((c) => (typeof c === 'object' ? `[${c.join(',')}]` : String(c))).join(', ');
+  const shape = `grid=${launch.grid.join('×')} block=${launch.block.join('×')} shared=${launch.shared}`;
+  const written = views((access) => access !== 'read');
+  return `${written} = ${launch.kernel}<${constants}>(${views((access) => access !== 'write')}) rows=${rowsText(launch)} ${shape}${locText(launch)}`;
+}
+
+const viewText = (v: View): string => (v.offset === 0 ? v.buffer : `${v.buffer}+${v.offset}`);
+
+const rowsText = ({ rows }: { readonly rows: Count }): string =>
+  rows.tokens ? (rows.factor === 1 ? 'T' : `T*${rows.factor}`) : `${rows.factor}`;
+
+const locText = ({ loc }: { readonly loc: Loc | undefined }): string =>
+  loc === undefined ? '' : `  // ${loc.file}:${loc.line}:${loc.column}`;
 
 /** Rows with their columns aligned, the last one ragged. */
 function table(rows: readonly (readonly string[])[]): string[] {

@@ -5,10 +5,18 @@ import { type Graph, type Node, type Result, type Type, typeText, type ValueId }
 import { dtypeBytes } from '../support/dtype.ts';
 import { invariant } from '../support/errors.ts';
 import { align, placeBuffers, stackBuffers } from './arena.ts';
+import type { DeviceLaunch, DeviceScheduler } from './device/launch.ts';
 import type { GraphIndex } from './graph-index.ts';
 import type { Kernel, KernelForms } from './launch.ts';
 import type { AnyLaunch, Buffer, Count, Decision, Schedule, Space, View } from './types.ts';
 import { denseView, elementsPerToken, innerContiguous, isDense, mergeAxes, tokenAxis, tokenForm } from './views.ts';
+
+/** Turns the launches of a step into those of a device. */
+export interface Device {
+  /** Largest T of the variant. */
+  readonly maxTokens: number;
+  lower(launch: AnyLaunch, at: DeviceScheduler): void;
+}
 
 interface Draft {
   readonly name: string;
@@ -39,19 +47,23 @@ export const packedFloats = (n: number, k: number): number => Math.ceil(n / 64) 
 
 export class Scheduler {
   readonly launches: AnyLaunch[] = [];
+  /** What the launches became, where the steps run on a device. */
+  readonly deviceLaunches: DeviceLaunch[] = [];
   readonly graph: Graph;
   readonly index: GraphIndex;
   readonly decisions: Decision[];
   readonly #prepare: Scheduler | undefined;
+  readonly #device: Device | undefined;
   readonly #views = new Map<ValueId, View>();
   readonly #drafts = new Map<string, Draft>();
   readonly #made = new Map<string, View>();
   #node: Node | undefined;
 
-  constructor(index: GraphIndex, prepare?: Scheduler) {
+  constructor(index: GraphIndex, prepare?: Scheduler, device?: Device) {
     this.index = index;
     this.graph = index.graph;
     this.#prepare = prepare;
+    this.#device = device;
     this.decisions = prepare?.decisions ?? [];
   }
 
@@ -106,7 +118,7 @@ export class Scheduler {
 
   launch<K extends Kernel>(kernel: K, parts: LaunchParts<K>): void {
     const node = this.#node;
-    this.launches.push({
+    const launch = {
       kernel,
       rows: parts.rows ?? ONCE,
       constants: parts.constants,
@@ -114,7 +126,24 @@ export class Scheduler {
       writes: parts.writes,
       computes: node === undefined ? '' : this.index.text(node),
       loc: node?.loc,
-    } as unknown as AnyLaunch);
+    } as unknown as AnyLaunch;
+    this.launches.push(launch);
+    if (this.#device !== undefined) this.#device.lower(launch, this.#deviceScheduler(launch, this.#device));
+  }
+
+  /** Whether steps run on a device: it takes weights as they are, not packed for the CPU's vectors. */
+  get onDevice(): boolean {
+    return this.#device !== undefined;
+  }
+
+  #deviceScheduler({ computes, loc }: AnyLaunch, { maxTokens }: Device): DeviceScheduler {
+    return {
+      maxTokens,
+      rowsAtMost: ({ factor, tokens }) => factor * (tokens ? maxTokens : 1),
+      temporary: (base, type) => this.temporary(base, type),
+      emit: (launch) => void this.deviceLaunches.push({ shared: 0, ...launch, computes, loc }),
+      decide: (subject, choice, reason) => this.decide(subject, choice, reason),
+    };
   }
 
   /** The same elements with inner axes row-major; copied where they are not, in prepare where T is not involved. */
@@ -209,10 +238,16 @@ export class Scheduler {
   }
 
   /** Places the buffers for runs of up to `maxTokens`. `kept` names prepare's buffers that the steps read. */
-  finish(maxTokens: number, kept: ReadonlySet<string> = new Set()): Schedule & { readonly keptBytes: number } {
+  finish(
+    maxTokens: number,
+    kept: ReadonlySet<string> = new Set(),
+  ): Omit<Schedule, 'launches'> & { readonly keptBytes: number } {
     const spans = new Map<string, { first: number; last: number }>();
-    for (const [i, launch] of this.launches.entries()) {
-      for (const view of [...Object.values(launch.reads), ...Object.values(launch.writes)] as (View | null)[]) {
+    const touched = this.onDevice
+      ? this.deviceLaunches.map(({ pointers }) => pointers.map(({ view }) => view))
+      : this.launches.map((launch) => [...Object.values(launch.reads), ...Object.values(launch.writes)]);
+    for (const [i, views] of (touched as (View | null)[][]).entries()) {
+      for (const view of views) {
         if (view === null) continue;
         const span = spans.get(view.buffer);
         spans.set(view.buffer, { first: span?.first ?? i, last: i });
@@ -236,7 +271,6 @@ export class Scheduler {
       ...stays.map((b, i) => [b.name, stacked.offsets[i]!] as const),
     ]);
     return {
-      launches: this.launches,
       buffers: buffers.map((b): Buffer => ({ ...b, offset: offsets.get(b.name) ?? 0 })),
       bytes: placed.bytes,
       keptBytes: stacked.bytes,

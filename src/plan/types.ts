@@ -2,6 +2,7 @@
 
 import type { Dim, Loc, Meta, SymbolDim, Type } from '../ir/graph.ts';
 import type { DType } from '../support/dtype.ts';
+import type { DeviceLaunch } from './device/launch.ts';
 import type { Kernel, KernelForms } from './launch.ts';
 
 /** Who owns a buffer's memory: the caller, the checkpoint, the session, the loaded model, or one run. */
@@ -67,15 +68,15 @@ export interface Launch<K extends Kernel = Kernel> {
 export type AnyLaunch = { [K in Kernel]: Launch<K> }[Kernel];
 
 /** Launches in order, and the memory they need. */
-export interface Schedule {
-  readonly launches: readonly AnyLaunch[];
+export interface Schedule<L = AnyLaunch> {
+  readonly launches: readonly L[];
   readonly buffers: readonly Buffer[];
   /** Bytes of its scratch or arena. */
   readonly bytes: number;
 }
 
 /** A step specialised to a range of T. */
-export interface Variant extends Schedule {
+export interface Variant<L = AnyLaunch> extends Schedule<L> {
   readonly name: 'one' | 'few' | 'many';
   readonly minTokens: number;
   readonly maxTokens: number;
@@ -114,9 +115,9 @@ export interface Decision {
   readonly reason: string;
 }
 
-export interface Plan {
+export interface PlanFor<Target extends string, L> {
   readonly name: string;
-  readonly target: 'cpu';
+  readonly target: Target;
   readonly meta: Meta;
   readonly symbols: readonly SymbolDim[];
   readonly inputs: readonly PlanTensor[];
@@ -127,7 +128,15 @@ export interface Plan {
   readonly prepare: Schedule;
   readonly preparedBytes: number;
   /** Ascending by maxTokens. */
-  readonly variants: readonly Variant[];
+  readonly variants: readonly Variant<L>[];
   readonly memory: MemoryEstimate;
   readonly decisions: readonly Decision[];
 }
+
+/** Everything runs on the CPU. */
+export type CpuPlan = PlanFor<'cpu', AnyLaunch>;
+
+/** Prepare runs on the CPU, steps run on a device: with the driver of a GPU (cuda), or thread by thread on the CPU (simt). */
+export type DevicePlan = PlanFor<'cuda', DeviceLaunch>;
+
+export type Plan = CpuPlan | DevicePlan;

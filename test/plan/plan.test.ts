@@ -9,7 +9,7 @@ import { translate } from '../../src/compile.ts';
 import { verify } from '../../src/ir/index.ts';
 import { ALIGNMENT, align, placeBuffers } from '../../src/plan/arena.ts';
 import { makePlan } from '../../src/plan/plan.ts';
-import type { AnyLaunch, Plan, Schedule, View } from '../../src/plan/types.ts';
+import type { AnyLaunch, CpuPlan, Schedule, View } from '../../src/plan/types.ts';
 import { f32, GraphDraft } from '../graph-draft.ts';
 import { cases } from '../ops/cases.ts';
 import { mergeCases } from '../ops/merge-cases.ts';
@@ -22,14 +22,14 @@ const smallLayer = layer({
   config: { hidden_size: 32, knum: 8, kdim: 8, vdim: 16, knn: 4, head: 2 },
 });
 
-const plans: Record<string, Plan> = {
-  'bytes-lm': translate(bytesLm).plan,
-  'bytes-lm with taps': translate(bytesLm, { taps: true }).plan,
+const plans: Record<string, CpuPlan> = {
+  'bytes-lm': translate(bytesLm).plan as CpuPlan,
+  'bytes-lm with taps': translate(bytesLm, { taps: true }).plan as CpuPlan,
   'op cases': makePlan(mergeCases('op-cases', cases)),
 };
 
 const views = (of: object): View[] => (Object.values(of) as (View | null)[]).filter((v) => v !== null);
-const schedules = (plan: Plan): Schedule[] => [plan.prepare, ...plan.variants];
+const schedules = (plan: CpuPlan): Schedule[] => [plan.prepare, ...plan.variants];
 
 for (const [name, plan] of Object.entries(plans)) {
   test(`${name}: buffers that live together do not overlap`, () => {

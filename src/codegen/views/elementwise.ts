@@ -29,22 +29,30 @@ export const copyView = ({ constants, reads, writes: { y } }: Launch<'copy'>): K
 /** A function with its parenthesis, an operand, or a number of an elementwise expression. */
 const token = /([a-z][a-z0-9]*\()|([a-z])|-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Infinity)|NaN/g;
 
+/** An expression as C++: numbers and known scalars written by `literal`, functions and operands by their names. */
+export function expressionBody(
+  { expr, literals }: { readonly expr: string; readonly literals: Readonly<Record<string, number>> },
+  literal: (value: number) => string,
+): string {
+  return expr
+    .replace(token, (text, call?: string, name?: string) => {
+      if (call !== undefined) return text;
+      if (name === undefined) return literal(Number(text));
+      return name in literals ? literal(literals[name]!) : name;
+    })
+    .replace(/,(?=\S)/g, ', ');
+}
+
 export const elementwiseView = ({ constants, reads, writes: { y } }: Launch<'elementwise'>): KernelView => {
   const operands = Object.entries(reads) as [string, View][];
   const literal = y.dtype === 'f32' ? f32Literal : (v: number) => `int32_t{${i32Literal(v)}}`;
-  const spread = (value: number) => `splat(${literal(value)})`;
-  const body = constants.expr.replace(token, (text, call?: string, name?: string) => {
-    if (call !== undefined) return text;
-    if (name === undefined) return spread(Number(text));
-    return name in constants.literals ? spread(constants.literals[name]!) : name;
-  });
   return {
     header: 'elementwise',
     dims: ints(constants.dims),
     y: pointer(y),
     ldy: tokenStride(y),
     parameters: operands.map(([name]) => `auto ${name}`).join(', '),
-    body: body.replace(/,(?=\S)/g, ', '),
+    body: expressionBody(constants, (value) => `splat(${literal(value)})`),
     operands: operands
       .map(([, view], i) => {
         const strides = constants.strides[i]!.join(', ');

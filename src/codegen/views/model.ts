@@ -4,10 +4,18 @@ import type { Plan, PlanTensor } from '../../plan/types.ts';
 import { stringLiteral } from '../cpp.ts';
 
 export function schedulesView(plan: Plan, source: string): object {
-  const step = (name: string) => ({ name: `step_${name}`, argsType: 'StepArgs' });
+  const steps = plan.variants.map((v) => `step_${v.name}`);
+  const onCpu = plan.target === 'cpu';
   return {
     source,
-    functions: [{ name: 'prepare', argsType: 'PrepareArgs' }, ...plan.variants.map((v) => step(v.name))],
+    headers: [...(onCpu ? [] : ['addon/device.h']), 'addon/model.h', 'cpu/pool.h'],
+    functions: [
+      { name: 'prepare', argsType: 'PrepareArgs' },
+      ...(onCpu ? steps.map((name) => ({ name, argsType: 'StepArgs' })) : []),
+    ],
+    declarations: onCpu
+      ? []
+      : [...steps.map((name) => `extern const LaunchList ${name};`), 'std::shared_ptr<addon::Device> open_device();'],
   };
 }
 
@@ -35,6 +43,7 @@ export function modelView(plan: Plan, source: string): object {
       rows: plan[name].map(row),
     })),
   ];
+  const onCpu = plan.target === 'cpu';
   return {
     source,
     name: plan.name,
@@ -43,8 +52,14 @@ export function modelView(plan: Plan, source: string): object {
     lists: tables.map((t) => (t.rows.length > 0 ? `${t.name}, ${t.rows.length}` : 'nullptr, 0')),
     preparedBytes: plan.preparedBytes,
     scratchBytes: plan.prepare.bytes,
-    variants: plan.variants.map((v) => ({ name: v.name, maxTokens: v.maxTokens, arenaBytes: v.bytes })),
+    variants: plan.variants.map((v) => ({
+      name: v.name,
+      maxTokens: v.maxTokens,
+      arenaBytes: v.bytes,
+      step: onCpu ? `step_${v.name}, nullptr` : `nullptr, &step_${v.name}`,
+    })),
     variantCount: plan.variants.length,
-    scratch: ['prepare_scratch', ...plan.variants.map((v) => `step_${v.name}_scratch`)].join(', '),
+    device: onCpu ? 'nullptr' : 'open_device',
+    scratch: ['prepare_scratch', ...(onCpu ? plan.variants.map((v) => `step_${v.name}_scratch`) : [])].join(', '),
   };
 }

@@ -161,9 +161,13 @@ const denseLike = (node: Node) => {
   return { dtype, shape, strides };
 };
 
-/** A weight packed for native/cpu/linear.h, once however often it is used. */
+/** A weight packed for native/cpu/linear.h, once however often it is used; on a device its rows [N,K] without gaps. */
 export function packedWeight(at: Scheduler, w: View, N: number, K: number, ldn: number, ldk: number): View {
   const key = `pack ${w.buffer} ${w.offset} ${N} ${K} ${ldn} ${ldk}`;
+  if (at.onDevice) {
+    const matrix: View = { ...w, shape: [N, K], strides: [ldn, ldk] };
+    return at.dense(matrix);
+  }
   return at.prepared(key, (prepare) => {
     const packed = prepare.temporary(`${stem(w.buffer)}_packed`, { dtype: 'f32', shape: [packedFloats(N, K)] });
     prepare.launch('pack_linear', { constants: { N, K, ldn, ldk }, reads: { w }, writes: { packed } });

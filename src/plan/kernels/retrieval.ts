@@ -35,6 +35,7 @@ export const planScoreTopk: PlanOp = (node, at) => {
 };
 
 function packedKeys(at: Scheduler, keys: View, H: number, N: number, D: number): View {
+  if (at.onDevice) return at.dense(keys);
   const floats = packedFloats(N, D);
   return at.prepared(`keys ${JSON.stringify(keys)}`, (prepare) => {
     const packed = prepare.temporary(`${stem(keys.buffer)}_packed`, { dtype: 'f32', shape: [H, floats] });

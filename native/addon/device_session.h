@@ -1,0 +1,96 @@
+// A session whose steps run on a device: its states, arena, and room for inputs and outputs there. No napi here.
+#pragma once
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "device.h"
+#include "loaded.h"
+#include "model.h"
+
+namespace ultramem::addon {
+
+class DeviceSession {
+ public:
+  // symbols: as in Session.
+  DeviceSession(std::shared_ptr<const Loaded> loaded, std::vector<int64_t> symbols)
+      : loaded_(std::move(loaded)), device_(loaded_->device()), id_(device_->open_session()) {
+    const Model& model = loaded_->model();
+    for (int i = 0; i < model.symbol_count; i++) {
+      if (model.symbols[i].per_step) symbols[size_t(i)] = model.symbols[i].bound;
+    }
+    states_ = allocate(model.states, model.state_count, symbols);
+    for (DeviceMemory& state : states_.owned) state.clear();
+    inputs_ = allocate(model.inputs, model.input_count, symbols);
+    outputs_ = allocate(model.outputs, model.output_count, symbols);
+    tokens_ = DeviceMemory(device_, sizeof(int32_t), "the number of tokens");
+    for (int i = 0; i < model.variant_count; i++) {
+      arenas_.emplace_back(device_, model.variants[i].arena_bytes, "the arena");
+      const Spaces spaces = {inputs_.pointers.data(),
+                             outputs_.pointers.data(),
+                             const_cast<void* const*>(loaded_->weights()),
+                             states_.pointers.data(),
+                             const_cast<char*>(loaded_->prepared()),
+                             arenas_.back().data(),
+                             tokens_.data()};
+      pointers_.push_back(resolve(*model.variants[i].launches, spaces));
+    }
+  }
+  ~DeviceSession() { device_->close_session(id_); }
+  DeviceSession(const DeviceSession&) = delete;
+  DeviceSession& operator=(const DeviceSession&) = delete;
+
+  // Blocks. `symbols` are those of the step; tensors are as long as they say.
+  void step(int variant, int64_t tokens, const std::vector<int64_t>& symbols, const std::vector<const void*>& inputs,
+            const std::vector<void*>& outputs, const volatile bool* cancel) {
+    const Model& model = loaded_->model();
+    const int32_t count = int32_t(tokens);
+    device_->upload(tokens_.data(), &count, sizeof count);
+    for (size_t i = 0; i < inputs.size(); i++) {
+      if (const size_t bytes = bytes_of(model.inputs[i], symbols)) device_->upload(inputs_.pointers[i], inputs[i], bytes);
+    }
+    device_->run(id_, variant, *model.variants[variant].launches, pointers_[size_t(variant)].data(), cancel);
+    if (*cancel) return;
+    for (size_t i = 0; i < outputs.size(); i++) {
+      if (const size_t bytes = bytes_of(model.outputs[i], symbols)) device_->download(outputs[i], outputs_.pointers[i], bytes);
+    }
+  }
+
+  size_t bytes() const {
+    size_t sum = 0;
+    for (const auto* tensors : {&states_, &inputs_, &outputs_}) {
+      for (const DeviceMemory& memory : tensors->owned) sum += memory.bytes();
+    }
+    for (const DeviceMemory& arena : arenas_) sum += arena.bytes();
+    return sum;
+  }
+
+ private:
+  struct Tensors {
+    std::vector<DeviceMemory> owned;
+    std::vector<void*> pointers;
+  };
+
+  static size_t bytes_of(const TensorSpec& spec, const std::vector<int64_t>& symbols) {
+    return size_t(element_count(spec, symbols)) * dtype_bytes(spec.dtype);
+  }
+
+  Tensors allocate(const TensorSpec* specs, int count, const std::vector<int64_t>& symbols) const {
+    Tensors tensors;
+    for (int i = 0; i < count; i++) {
+      tensors.owned.emplace_back(device_, bytes_of(specs[i], symbols), specs[i].name);
+      tensors.pointers.push_back(tensors.owned.back().data());
+    }
+    return tensors;
+  }
+
+  std::shared_ptr<const Loaded> loaded_;
+  std::shared_ptr<Device> device_;
+  uint64_t id_;
+  Tensors states_, inputs_, outputs_;
+  DeviceMemory tokens_;
+  std::vector<DeviceMemory> arenas_;
+  std::vector<std::vector<void*>> pointers_;  // of each variant's launches
+};
+
+}  // namespace ultramem::addon
