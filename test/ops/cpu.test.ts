@@ -1,93 +1,9 @@
-// The op table on the cpu target: some cases share an addon, each runs in a session of its own.
+// The op table on the cpu target.
 
-import { createRequire } from 'node:module';
 import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
-import { buildAddon } from '../../src/build/build-addon.ts';
-import { emit } from '../../src/codegen/emit.ts';
-import { type Graph, verify } from '../../src/ir/index.ts';
 import { makePlan } from '../../src/plan/plan.ts';
-import type { LoadedModel } from '../../src/runtime/engine.ts';
-import { loadNative } from '../../src/runtime/native-engine.ts';
-import { UltramemError } from '../../src/support/errors.ts';
-import { freshFolder } from '../build-folder.ts';
-import { seed } from '../settings.ts';
-import { dataOf, type OpCase } from './case.ts';
-import { cases } from './cases.ts';
-import { closeTo } from './compare.ts';
-import { mergeCases, mergedInputs, tokensOf } from './merge-cases.ts';
-
-/** Cases per addon: few enough that a compiler takes seconds for one source, many enough that few compilers start. */
-const GROUP = 24;
-
-/** Shapes that the cpu target refuses, by case: they must be refused with this error and nothing else. */
-const refused = cases.filter((c) => refusal(c) !== undefined);
-const runnable = cases.filter((c) => !refused.includes(c));
-
-function refusal({ graph }: OpCase): UltramemError | undefined {
-  try {
-    makePlan(graph);
-    return undefined;
-  } catch (error) {
-    if (error instanceof UltramemError && error.code === 'unsupported-shape') return error;
-    throw error;
-  }
-}
+import { testCases } from './compiled-cases.ts';
 
 const test = suite('ops: cpu');
-const require = createRequire(import.meta.url);
-
-for (let begin = 0; begin < runnable.length; begin += GROUP) {
-  const group = runnable.slice(begin, begin + GROUP);
-  const name = `op-cases-${begin / GROUP}`;
-  const graph = mergeCases(name, group);
-  let loaded: Promise<LoadedModel> | undefined;
-  for (const [i, opCase] of group.entries()) {
-    test(opCase.name, async () => {
-      loaded ??= load(name, graph, group);
-      await check(await loaded, graph, opCase, i);
-    });
-  }
-}
-
-async function load(name: string, graph: Graph, group: readonly OpCase[]): Promise<LoadedModel> {
-  verify(graph);
-  const files = emit(makePlan(graph), { source: 'cases.ts', graphBefore: '', graphAfter: '' });
-  const built = await buildAddon(name, files, { outDir: freshFolder(name) });
-  const weights = group.flatMap((opCase, i) =>
-    Object.entries(dataOf(opCase, seed).weights).map(([id, tensor]) => [`c${i}_${id}`, tensor] as const),
-  );
-  return loadNative(require(built.addon), Object.fromEntries(weights), { threads: 2 });
-}
-
-async function check(native: LoadedModel, graph: Graph, opCase: OpCase, i: number): Promise<void> {
-  const { steps, expected } = dataOf(opCase, seed);
-  const engine = native.openEngine({ S: opCase.sequences ?? 1 }, 2);
-  try {
-    for (const [s, inputs] of steps.entries()) {
-      const T = tokensOf(opCase.graph, inputs);
-      const outputs = await engine.step({
-        inputs: mergedInputs(graph, i, inputs, T),
-        symbols: { T },
-        signal: undefined,
-      });
-      for (const [output, wanted] of Object.entries(expected[s]!)) {
-        const got = outputs[`c${i}_${output}`];
-        closeTo(`${opCase.name}, step ${s}, ${output}`, got, wanted, Math.max(opCase.tolerance ?? 0, 1e-6));
-      }
-    }
-  } finally {
-    engine.dispose();
-  }
-}
-
-test('few cases are refused, each with the limit it meets', () => {
-  for (const opCase of refused) {
-    const error = refusal(opCase)!;
-    assert.match(error.message, opCase.op, `${opCase.name}: ${error.message}`);
-    assert.ok(error.facts.limit && error.facts.attribute, opCase.name);
-  }
-  assert.ok(refused.length <= cases.length / 20, `${refused.length} of ${cases.length}: ${refused.map((c) => c.name)}`);
-});
-
+testCases(test, 'cpu', makePlan);
 test.run();

@@ -1,0 +1,94 @@
+// The op table on a target that is compiled: some cases share an addon, each runs in a session of its own.
+
+import { createRequire } from 'node:module';
+import type { Test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildAddon } from '../../src/build/build-addon.ts';
+import { emit } from '../../src/codegen/emit.ts';
+import { type Graph, verify } from '../../src/ir/index.ts';
+import type { Plan } from '../../src/plan/types.ts';
+import type { LoadedModel } from '../../src/runtime/engine.ts';
+import { loadNative } from '../../src/runtime/native-engine.ts';
+import { UltramemError } from '../../src/support/errors.ts';
+import { freshFolder } from '../build-folder.ts';
+import { filter, seed } from '../settings.ts';
+import { dataOf, type OpCase } from './case.ts';
+import { cases } from './cases.ts';
+import { closeTo } from './compare.ts';
+import { mergeCases, mergedInputs, tokensOf } from './merge-cases.ts';
+
+/** Cases per addon: few enough that a compiler takes seconds for one source, many enough that few compilers start. */
+const GROUP = 24;
+
+const require = createRequire(import.meta.url);
+
+/** Adds a test per case, and one on the cases that the target refuses: each must name its limit, and they must be few. */
+export function testCases(test: Test, target: string, makePlan: (graph: Graph) => Plan): void {
+  const refusal = ({ graph }: OpCase): UltramemError | undefined => {
+    try {
+      makePlan(graph);
+      return undefined;
+    } catch (error) {
+      if (error instanceof UltramemError && error.code === 'unsupported-shape') return error;
+      throw error;
+    }
+  };
+  const refused = cases.filter((opCase) => refusal(opCase) !== undefined);
+  const runnable = cases.filter((opCase) => !refused.includes(opCase) && opCase.name.includes(filter));
+
+  for (let begin = 0; begin < runnable.length; begin += GROUP) {
+    const group = runnable.slice(begin, begin + GROUP);
+    const name = `op-cases-${target}-${begin / GROUP}`;
+    const graph = mergeCases(name, group);
+    let loaded: Promise<LoadedModel> | undefined;
+    for (const [i, opCase] of group.entries()) {
+      test(opCase.name, async () => {
+        loaded ??= load(makePlan(graph), graph, group);
+        await check(await loaded, graph, opCase, i);
+      });
+    }
+  }
+
+  test('few cases are refused, each with the limit it meets', () => {
+    for (const opCase of refused) {
+      const error = refusal(opCase)!;
+      assert.match(error.message, opCase.op, `${opCase.name}: ${error.message}`);
+      assert.ok(error.facts.limit && error.facts.attribute, opCase.name);
+    }
+    assert.ok(
+      refused.length <= cases.length / 20,
+      `${refused.length} of ${cases.length}: ${refused.map((c) => c.name)}`,
+    );
+  });
+}
+
+async function load(plan: Plan, graph: Graph, group: readonly OpCase[]): Promise<LoadedModel> {
+  verify(graph);
+  const files = emit(plan, { source: 'cases.ts', graphBefore: '', graphAfter: '' });
+  const built = await buildAddon(plan.name, files, { outDir: freshFolder(plan.name) });
+  const weights = group.flatMap((opCase, i) =>
+    Object.entries(dataOf(opCase, seed).weights).map(([id, tensor]) => [`c${i}_${id}`, tensor] as const),
+  );
+  return loadNative(require(built.addon), Object.fromEntries(weights), { threads: 2 });
+}
+
+async function check(native: LoadedModel, graph: Graph, opCase: OpCase, i: number): Promise<void> {
+  const { steps, expected } = dataOf(opCase, seed);
+  const engine = native.openEngine({ S: opCase.sequences ?? 1 }, 2);
+  try {
+    for (const [s, inputs] of steps.entries()) {
+      const T = tokensOf(opCase.graph, inputs);
+      const outputs = await engine.step({
+        inputs: mergedInputs(graph, i, inputs, T),
+        symbols: { T },
+        signal: undefined,
+      });
+      for (const [output, wanted] of Object.entries(expected[s]!)) {
+        const got = outputs[`c${i}_${output}`];
+        closeTo(`${opCase.name}, step ${s}, ${output}`, got, wanted, Math.max(opCase.tolerance ?? 0, 1e-6));
+      }
+    }
+  } finally {
+    engine.dispose();
+  }
+}
