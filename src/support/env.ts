@@ -28,6 +28,7 @@ export const switches = {
   },
   CXX: { takes: 'program', inKey: true, doc: 'the C++ compiler to build with' },
   CXXFLAGS: { takes: 'flags', inKey: true, doc: 'flags for the C++ compiler, after those that ultramem chooses' },
+  CUDA_HOME: { takes: 'folder', inKey: false, doc: 'the CUDA toolkit whose nvcc is taken, before the one on the PATH' },
 } as const satisfies Record<string, Switch>;
 
 export type SwitchName = keyof typeof switches;
