@@ -3,14 +3,37 @@
 import { unsupportedShape } from '../../support/errors/plan.ts';
 import type { Kernel } from '../launch.ts';
 import type { AnyLaunch, Launch } from '../types.ts';
+import { lowerCopy, lowerEinsum, lowerElementwise } from './elementwise.ts';
+import { lowerGather, lowerGatherRows } from './gather.ts';
 import type { DeviceScheduler, Lower } from './launch.ts';
+import { lowerLinear } from './linear.ts';
+import { lowerAddNorm, lowerNorm } from './norm.ts';
+import { lowerGroupSum, lowerReduce, lowerSoftmax } from './rowwise.ts';
+import { lowerAttention, lowerCausalConv, lowerRope } from './sequence.ts';
 
-const lowerings: { readonly [K in Kernel]?: Lower<K> } = {};
+/** Kernels that are missing here run in prepare alone, which stays on the CPU. */
+const lowerings: { readonly [K in Kernel]?: Lower<K> } = {
+  add_norm: lowerAddNorm,
+  attention: lowerAttention,
+  causal_conv: lowerCausalConv,
+  copy: lowerCopy,
+  einsum: lowerEinsum,
+  elementwise: lowerElementwise,
+  gather: lowerGather,
+  gather_rows: lowerGatherRows,
+  group_sum: lowerGroupSum,
+  linear: lowerLinear,
+  norm: lowerNorm,
+  reduce: lowerReduce,
+  rope: lowerRope,
+  softmax: lowerSoftmax,
+};
 
 /** @throws UltramemError `unsupported-shape` where no kernel of native/cuda serves the launch */
 export function lower(launch: AnyLaunch, at: DeviceScheduler): void {
   const own = lowerings[launch.kernel] as ((launch: Launch, at: DeviceScheduler) => void) | undefined;
-  if (own === undefined)
+  if (own === undefined) {
     throw unsupportedShape(launch.kernel, 'its place', 'prepare, which runs on the CPU', 'a step', launch.loc);
+  }
   own(launch as Launch, at);
 }

@@ -1,0 +1,45 @@
+// Sums, maxima and means over one axis, and sums of rows by group: a thread per element of the result, in f64 as on the CPU.
+#pragma once
+#include "device.cuh"
+
+namespace ultramem::cuda {
+
+struct Sum {
+  static __device__ double start() { return 0; }
+  static __device__ double step(double total, double v) { return total + v; }
+  static __device__ double end(double total, long long) { return total; }
+};
+struct Mean : Sum {
+  static __device__ double end(double total, long long count) { return total / double(count); }
+};
+struct Max {
+  static __device__ double start() { return -__int_as_float(0x7f800000); }
+  static __device__ double step(double total, double v) { return v > total || v != v ? v : total; }
+  static __device__ double end(double total, long long) { return total; }
+};
+
+// x (rows,Outer,N,Inner) of row stride LDX → y (rows,Outer,Inner) of row stride LDY.
+template <class F, long long Outer, long long N, long long Inner, long long LDX, long long LDY>
+__device__ inline void reduce(int rows, const float* x, float* y) {
+  const long long number = thread_number();
+  const long long row = number / (Outer * Inner), e = number % (Outer * Inner);
+  if (row >= rows) return;
+  const float* from = x + row * LDX + e / Inner * (N * Inner) + e % Inner;
+  double total = F::start();
+  for (long long n = 0; n < N; n++) total = F::step(total, from[n * Inner]);
+  y[row * LDY + e] = float(F::end(total, N));
+}
+
+// x (rows,R,D), group (rows,R) → y (rows,G,D): Σ over rows of group g, in their order. Group numbers are clamped.
+template <long long R, long long D, long long G, long long LDX, long long LDG, long long LDY>
+__device__ inline void group_sum(int rows, const float* x, const int* group, float* y) {
+  const long long number = thread_number();
+  const long long row = number / (G * D), e = number % (G * D);
+  if (row >= rows) return;
+  float sum = 0;
+  for (long long j = 0; j < R; j++)
+    if (clamp_index(group[row * LDG + j], G) == e / D) sum += x[row * LDX + j * D + e % D];
+  y[row * LDY + e] = sum;
+}
+
+}  // namespace ultramem::cuda

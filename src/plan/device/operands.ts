@@ -1,0 +1,27 @@
+// Operands of launches on a device, and what their strides are.
+
+import { dtypeBytes } from '../../support/dtype.ts';
+import type { View } from '../types.ts';
+import { tokenForm } from '../views.ts';
+import type { DevicePointer } from './launch.ts';
+
+export const reads = (name: string, view: View | null): DevicePointer => ({ name, view, access: 'read' });
+export const writes = (name: string, view: View): DevicePointer => ({ name, view, access: 'write' });
+export const updates = (name: string, view: View): DevicePointer => ({ name, view, access: 'update' });
+
+/** Stride from token to token; 0 without T. */
+export const tokenStride = (view: View): number => tokenForm(view).ld;
+
+/** Stride of the first axis, be it T or a size. */
+export const firstStride = (view: View): number => view.strides[0] ?? 0;
+
+/** The type of an element in device code. */
+export const elementOf = ({ dtype }: View): string =>
+  ({ f32: 'float', i32: 'int', i64: 'long long', f16: '', bf16: '' })[dtype];
+
+/** Whether four neighbours can be loaded at once: rows of `stride` elements begin at multiples of 16 bytes. */
+export const inFours = (view: View, ...strides: readonly number[]): boolean =>
+  dtypeBytes[view.dtype] === 4 && view.offset % 4 === 0 && strides.every((stride) => stride % 4 === 0);
+
+/** `Ints<…>` as text, for constants that nest. */
+export const intsText = (values: readonly number[]): string => `Ints<${values.join(', ')}>`;
