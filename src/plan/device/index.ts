@@ -5,11 +5,17 @@ import type { Kernel } from '../launch.ts';
 import type { AnyLaunch, Launch } from '../types.ts';
 import { lowerCopy, lowerEinsum, lowerElementwise } from './elementwise.ts';
 import { lowerGather, lowerGatherRows } from './gather.ts';
+import { lowerGatherDot } from './gather-dot.ts';
+import { lowerGatherPool } from './gather-pool.ts';
+import { lowerGridTopk } from './grid-topk.ts';
 import type { DeviceScheduler, Lower } from './launch.ts';
 import { lowerLinear } from './linear.ts';
 import { lowerAddNorm, lowerNorm } from './norm.ts';
+import { lowerRescoreTopk } from './rescore-topk.ts';
 import { lowerGroupSum, lowerReduce, lowerSoftmax } from './rowwise.ts';
+import { lowerScoreTopk } from './score-topk.ts';
 import { lowerAttention, lowerCausalConv, lowerRope } from './sequence.ts';
+import { lowerTopk } from './topk.ts';
 
 /** Kernels that are missing here run in prepare alone, which stays on the CPU. */
 const lowerings: { readonly [K in Kernel]?: Lower<K> } = {
@@ -20,13 +26,19 @@ const lowerings: { readonly [K in Kernel]?: Lower<K> } = {
   einsum: lowerEinsum,
   elementwise: lowerElementwise,
   gather: lowerGather,
+  gather_dot: lowerGatherDot,
+  gather_pool: lowerGatherPool,
   gather_rows: lowerGatherRows,
   group_sum: lowerGroupSum,
+  grid_topk: lowerGridTopk,
   linear: lowerLinear,
   norm: lowerNorm,
   reduce: lowerReduce,
+  rescore_topk: lowerRescoreTopk,
   rope: lowerRope,
+  score_topk: lowerScoreTopk,
   softmax: lowerSoftmax,
+  topk: lowerTopk,
 };
 
 /** @throws UltramemError `unsupported-shape` where no kernel of native/cuda serves the launch */
