@@ -73,7 +73,7 @@ __device__ inline int clamped_key(int index) {
 template <int H, int N, int R, int D, int M, int QUERY_HEAD, int QUERY_RANK, int LDQ, int LDI, int LDY, int VEC>
 __device__ inline void gather_dot(int tokens, const float* q, const float* keys, const int* index, float* y) {
   constexpr int WARPS = 8;
-  __shared__ alignas(16) float stage[RankQuery<R, D, QUERY_RANK>::FLOATS];
+  __shared__ __align__(16) float stage[RankQuery<R, D, QUERY_RANK>::FLOATS];
   __shared__ int chosen[M];
   const long long t = blockIdx.x;
   const int h = int(blockIdx.y);

@@ -21,7 +21,7 @@ __device__ inline void rescore_topk(int tokens, const int* row_index, const int*
   constexpr int WARPS = 8, THREADS = WARPS * 32;
   using Query = RankQuery<R, D, QUERY_RANK>;
   __shared__ GridMemory<M, R, C, K, WARPS> memory;
-  __shared__ alignas(16) float stage[2 * Query::FLOATS];
+  __shared__ __align__(16) float stage[2 * Query::FLOATS];
   __shared__ int chosen[2 * M];
   const long long t = blockIdx.x;
   const int h = int(blockIdx.y), thread = int(threadIdx.x);

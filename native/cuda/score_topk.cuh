@@ -31,7 +31,7 @@ __device__ inline void score_topk_one(int tokens, const float* q, const float* k
   constexpr int TILE = PART <= 32 ? 32 : PART <= 64 ? 64 : PART <= 128 ? 128 : 256;
   constexpr int ROUNDS = TILE / AT_ONCE, OFFERING = TILE / 32;
   constexpr int STAGE = D < 2048 ? D : 2048;
-  __shared__ alignas(16) float query[(STAGE + 3) / 4 * 4];
+  __shared__ __align__(16) float query[(STAGE + 3) / 4 * 4];
   __shared__ float scores[TILE];
   __shared__ Key memory[OFFERING > 1 ? OFFERING / 2 * TopList<K>::SIZE : 1];
 
