@@ -93,7 +93,7 @@ function mapLines(name: string, { pointers }: DeviceLaunch, map: NonNullable<Dev
   return [
     `struct ${name} {`,
     ...(operands.length === 0 ? [] : [`  template <${types}>`]),
-    `  static __device__ auto apply(${parameters}) { return ${expressionBody(map, literal)}; }`,
+    `  static __device__ auto apply(${parameters}) { using namespace fn; return ${expressionBody(map, literal)}; }`,
     '};',
   ];
 }
