@@ -1,0 +1,111 @@
+// Global memory: one range of addresses, with shadow at addresses that follow from its own.
+#pragma once
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "fiber.h"
+
+namespace ultramem::simt {
+
+inline constexpr uintptr_t kGlobalBytes = uintptr_t(64) << 30;
+inline constexpr size_t kGuard = 256;  // at least, on both sides of an allocation
+
+// Per word of four bytes: which of them are allocated (high half) and which are written (low half).
+struct Global {
+  uintptr_t base = 0;
+  uint8_t* state = nullptr;
+};
+inline Global global;
+
+struct Allocation {
+  size_t bytes;
+  std::string what;
+};
+
+struct Heap {
+  std::mutex mutex;
+  std::map<uintptr_t, Allocation> used;
+  std::map<uintptr_t, size_t> free;  // ranges by their first address
+};
+inline Heap& heap() {
+  static Heap h;
+  if (!global.base) {
+    global.base = reinterpret_cast<uintptr_t>(reserve(kGlobalBytes, 4096));
+    global.state = reinterpret_cast<uint8_t*>(reserve(kGlobalBytes / 4, 4096));
+    h.free[global.base + 4096] = kGlobalBytes - 4096;
+  }
+  return h;
+}
+
+inline void set_state(uintptr_t at, size_t bytes, bool allocated, bool filled) {
+  uint8_t* state = global.state + (at - global.base) / 4;
+  const auto bits = [&](unsigned mask) { return uint8_t((allocated ? mask << 4 : 0) | (filled ? mask : 0)); };
+  std::memset(state, bits(15), bytes / 4);
+  if (bytes % 4) state[bytes / 4] = bits((1u << bytes % 4) - 1);
+}
+
+inline size_t range_of(size_t bytes) { return (bytes + 255) / 256 * 256 + kGuard; }
+
+void* allocate(size_t bytes, const char* what) {
+  Heap& h = heap();
+  std::lock_guard<std::mutex> lock(h.mutex);
+  const size_t range = range_of(bytes);
+  for (auto it = h.free.begin(); it != h.free.end(); ++it) {
+    if (it->second < range) continue;
+    const uintptr_t at = it->first;
+    const size_t left = it->second - range;
+    h.free.erase(it);
+    if (left) h.free[at + range] = left;
+    h.used[at] = {bytes, what};
+    set_state(at, bytes, true, false);
+    return reinterpret_cast<void*>(at);
+  }
+  throw std::bad_alloc();
+}
+
+void release(void* pointer) {
+  if (!pointer) return;
+  Heap& h = heap();
+  std::lock_guard<std::mutex> lock(h.mutex);
+  uintptr_t at = reinterpret_cast<uintptr_t>(pointer);
+  const auto found = h.used.find(at);
+  if (found == h.used.end()) return;
+  size_t range = range_of(found->second.bytes);
+  set_state(at, found->second.bytes, false, false);
+  h.used.erase(found);
+  const auto after = h.free.lower_bound(at);
+  if (after != h.free.begin()) {
+    const auto before = std::prev(after);
+    if (before->first + before->second == at) {
+      at = before->first;
+      range += before->second;
+      h.free.erase(before);
+    }
+  }
+  const auto behind = h.free.find(at + range);
+  if (behind != h.free.end()) {
+    range += behind->second;
+    h.free.erase(behind);
+  }
+  h.free[at] = range;
+}
+
+void written(void* at, size_t bytes) {
+  const uintptr_t first = reinterpret_cast<uintptr_t>(at);
+  if (bytes == 0 || first - global.base >= kGlobalBytes) return;
+  // Whole words in the middle; parts of words keep what they had.
+  for (uintptr_t a = first; a < first + bytes;) {
+    if (a % 4 == 0 && first + bytes - a >= 4) {
+      const size_t words = (first + bytes - a) / 4;
+      std::memset(global.state + (a - global.base) / 4, 0xff, words);
+      a += words * 4;
+    } else {
+      global.state[(a - global.base) / 4] |= uint8_t(1u << a % 4);
+      a++;
+    }
+  }
+}
+
+}  // namespace ultramem::simt
