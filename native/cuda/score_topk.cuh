@@ -35,7 +35,7 @@ __device__ inline void score_topk_one(int tokens, const float* q, const float* k
   __shared__ float scores[TILE];
   __shared__ Key memory[OFFERING > 1 ? OFFERING / 2 * TopList<K>::SIZE : 1];
 
-  const int part = int(blockIdx.x), head = int(blockIdx.y), token = int(blockIdx.z);
+  const int part = int(blockIdx.x), head = int(blockIdx.y) % H, token = int(blockIdx.z);
   if (token >= tokens) return;
   const int lane = int(threadIdx.x & 31), warp = int(threadIdx.x / 32);
   const int sub = lane % LANES, group = warp * (32 / LANES) + lane / LANES;
@@ -86,6 +86,15 @@ __device__ inline int mixed(int d, int i) {
   return d * WIDTH + ((i / 4 ^ (d / 4 & (GROUPS - 1))) * 4 | (i & 3));
 }
 
+// Both sides of a retrieval in one launch: blocks of the upper half of the grid's second axis take the column side.
+template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC>
+__device__ inline void score_topk_one_pair(int tokens, const float* q_row, const float* keys_row, int* partial_row,
+                                           const float* q_col, const float* keys_col, int* partial_col) {
+  const bool col = int(blockIdx.y) >= H;
+  score_topk_one<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC>(tokens, col ? q_col : q_row, col ? keys_col : keys_row, nullptr, nullptr,
+                                                        col ? partial_col : partial_row);
+}
+
 // Shared bytes of score_topk_tile: queries of the tile's tokens; scores, which take the place of keys; a list per token.
 template <int D, int K, int TOKENS>
 struct ScoreTile {
@@ -105,7 +114,7 @@ __device__ inline void score_topk_tile(int tokens, const float* q, const float* 
   constexpr int PART = (N + PARTS - 1) / PARTS;
   constexpr int LOADS = KEYS * DEPTH / VEC / THREADS;
 
-  const int tile = int(blockIdx.x), head = int(blockIdx.y), part = int(blockIdx.z);
+  const int tile = int(blockIdx.x), head = int(blockIdx.y) % H, part = int(blockIdx.z);
   const int begin = tile * TOKENS;
   if (begin >= tokens) return;
   const int own = tokens - begin < TOKENS ? tokens - begin : TOKENS;
@@ -189,6 +198,15 @@ __device__ inline void score_topk_tile(int tokens, const float* q, const float* 
     list.load(lists + t * SIZE);
     write_best<K, PARTS>(list, (long long)(begin + t) * H + head, part, values, index, partial);
   }
+}
+
+// As score_topk_one_pair.
+template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS>
+__device__ inline void score_topk_tile_pair(int tokens, const float* q_row, const float* keys_row, int* partial_row,
+                                            const float* q_col, const float* keys_col, int* partial_col) {
+  const bool col = int(blockIdx.y) >= H;
+  score_topk_tile<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC, TOKENS>(tokens, col ? q_col : q_row, col ? keys_col : keys_row, nullptr,
+                                                                 nullptr, col ? partial_col : partial_row);
 }
 
 // The best of PARTS partial lists, merged into warp 0's list. `memory`: shared, WARPS / 2 lists. All warps call it.
