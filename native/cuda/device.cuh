@@ -1,5 +1,5 @@
-// What every kernel stands on: compile-time lists, walks over strided axes, sums over a warp. Includes nothing, so that a
-// kernel compiles in a moment; long long stands for 64 bits, as in the host's tables.
+// What every kernel stands on: compile-time lists, walks over strided axes, sums over a warp or block. Includes nothing, so
+// that a kernel compiles in a moment; long long stands for 64 bits, as in the host's tables.
 #pragma once
 
 // Bytes as the launch asks for them; aligned for the widest load.
@@ -57,6 +57,22 @@ __device__ inline float warp_max(float value) {
   for (int stride = 16; stride > 0; stride /= 2) {
     const float other = __shfl_xor_sync(ALL_LANES, value, stride);
     value = other > value || other != other ? other : value;
+  }
+  return value;
+}
+
+// Over a block of WARPS full warps, the same in every thread: warps are added in their order.
+template <int WARPS>
+__device__ inline float block_sum(float value) {
+  value = warp_sum(value);
+  if constexpr (WARPS > 1) {
+    __shared__ float parts[WARPS];
+    __syncthreads();  // the last sum may still be read
+    if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;
+    __syncthreads();
+    value = parts[0];
+#pragma unroll
+    for (int warp = 1; warp < WARPS; warp++) value += parts[warp];
   }
   return value;
 }

@@ -1,44 +1,44 @@
-// RMS and layer normalisation over the last axis, alone and fused with a residual add. A warp per row.
+// RMS and layer normalisation over the last axis, alone and fused with a residual add. A warp or a block per row.
 #pragma once
 #include "device.cuh"
 
 namespace ultramem::cuda {
 
-// A row of D in a warp: element lane + 32 i in values[i].
-template <int D>
-struct WarpRow {
-  static constexpr int COUNT = (D + 31) / 32;
+// A row of D in WARPS warps: thread t of them holds the elements t + 32 WARPS · i.
+template <int D, int WARPS>
+struct HeldRow {
+  static constexpr int THREADS = WARPS * 32, COUNT = (D + THREADS - 1) / THREADS;
   float values[COUNT];
+
+  static __device__ int place(int i) { return i * THREADS + int(threadIdx.x % THREADS); }
 
   // take(d): element d.
   template <class Take>
   __device__ void read(const Take& take) {
-    const int lane = int(threadIdx.x % 32);
 #pragma unroll
-    for (int i = 0; i < COUNT; i++) values[i] = i * 32 + lane < D ? take(i * 32 + lane) : 0.0f;
+    for (int i = 0; i < COUNT; i++) values[i] = place(i) < D ? take(place(i)) : 0.0f;
   }
 
   // w · (x − centre) · scale + bias; bias may be null.
   template <bool Centred>
   __device__ void write_normed(const float* weight, const float* bias, float eps, float* y) const {
-    const int lane = int(threadIdx.x % 32);
     float centre = 0;
     if (Centred) {
       float sum = 0;
 #pragma unroll
       for (int i = 0; i < COUNT; i++) sum += values[i];
-      centre = warp_sum(sum) / float(D);
+      centre = block_sum<WARPS>(sum) / float(D);
     }
     float squares = 0;
 #pragma unroll
     for (int i = 0; i < COUNT; i++) {
-      const float v = i * 32 + lane < D ? values[i] - centre : 0.0f;
+      const float v = place(i) < D ? values[i] - centre : 0.0f;
       squares += v * v;
     }
-    const float scale = 1.0f / sqrtf(warp_sum(squares) / float(D) + eps);
+    const float scale = 1.0f / sqrtf(block_sum<WARPS>(squares) / float(D) + eps);
 #pragma unroll
     for (int i = 0; i < COUNT; i++) {
-      const int d = i * 32 + lane;
+      const int d = place(i);
       if (d >= D) continue;
       const float normed = weight[d] * ((values[i] - centre) * scale);
       y[d] = bias == nullptr ? normed : normed + bias[d];
@@ -46,13 +46,20 @@ struct WarpRow {
   }
 };
 
+// The row of this thread where each takes WARPS warps: several rows in a block, or the whole block for one.
+template <int WARPS>
+__device__ inline long long held_row() {
+  return thread_number() / (WARPS * 32);
+}
+
 // x (rows,H,D) → y (rows,H,D), row strides LDX and LDY, heads side by side; weight and bias (D) serve every head.
+// WARPS: 1, or those of the block.
 template <bool Centred, int H, int D, int LDX, int LDY, int WARPS>
 __device__ inline void norm(int rows, const float* x, const float* weight, const float* bias, float* y, float eps) {
-  const long long row = (long long)(blockIdx.x) * WARPS + threadIdx.x / 32;
+  const long long row = held_row<WARPS>();
   if (row >= (long long)(rows) * H) return;
   const float* from = x + row / H * LDX + row % H * D;
-  WarpRow<D> values;
+  HeldRow<D, WARPS> values;
   values.read([&](int d) { return from[d]; });
   values.template write_normed<Centred>(weight, bias, eps, y + row / H * LDY + row % H * D);
 }
@@ -61,9 +68,9 @@ __device__ inline void norm(int rows, const float* x, const float* weight, const
 template <bool Centred, int D, int LDX, int LDR, int LDS, int LDY, int WARPS>
 __device__ inline void add_norm(int rows, const float* x, const float* r, const float* weight, const float* bias, float* sum,
                                 float* y, float eps) {
-  const long long row = (long long)(blockIdx.x) * WARPS + threadIdx.x / 32;
+  const long long row = held_row<WARPS>();
   if (row >= rows) return;
-  WarpRow<D> values;
+  HeldRow<D, WARPS> values;
   values.read([&](int d) {
     const float v = x[row * LDX + d] + r[row * LDR + d];
     sum[row * LDS + d] = v;
