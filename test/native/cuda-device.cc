@@ -1,0 +1,84 @@
+// Two sessions of two variants on a CUDA device. Prints `right`, or `fault <code> [<subject>] <message>`.
+//   plain | eager | cancelled | damaged | second
+#include <cstdio>
+#include <cstring>
+#include <numeric>
+
+#include "addon/cuda_device.h"
+
+using namespace ultramem;
+using namespace ultramem::addon;
+
+namespace {
+
+// The head of a fatbin of 16 bytes in all.
+struct alignas(8) Head {
+  uint32_t mark = 0xba55ed50u;
+  uint16_t version = 1, header = 16;
+  uint64_t body = 0;
+};
+
+const ArgSpec args[] = {{Space::state, 0, 4}, {Space::none, 0, 0}, {Space::state, 0, 8}, {Space::tokens, 0, 0}};
+const LaunchSpec both[] = {
+    {"add_first", "model.ts:3:1", {4, 2, 1}, {32, 1, 1}, 0, 0, 2},
+    {"add_second", "model.ts:4:9", {1, 1, 1}, {64, 2, 1}, 65536, 2, 2},
+};
+const LaunchList lists[] = {{both, 2, args}, {both + 1, 1, args}};
+
+void expect(bool holds, const char* what) {
+  if (!holds) throw Fault("wrong", what);
+}
+
+void session(const std::shared_ptr<Device>& device, const volatile bool* cancel) {
+  std::vector<int> from(300);
+  std::iota(from.begin(), from.end(), 0);
+  DeviceMemory state(device, from.size() * sizeof(int), "the state");
+  DeviceMemory tokens(device, sizeof(int), "tokens"), nothing(device, 0, "nothing");
+  expect(nothing.data() == nullptr, "memory of no bytes");
+  nothing.clear();
+  tokens.clear();
+  void* states[] = {state.data()};
+  const Spaces spaces = {nullptr, nullptr, nullptr, states, nullptr, nullptr, tokens.data()};
+  std::vector<void*> pointers[] = {resolve(lists[0], spaces), resolve(lists[1], spaces)};
+  expect(pointers[1].size() == 4 && pointers[1][2] == static_cast<char*>(state.data()) + 8, "addresses of arguments");
+
+  state.upload(from.data());
+  const int ten = 10;
+  tokens.upload(&ten);
+  struct Opened {
+    Device& device;
+    uint64_t id = device.open_session();
+    ~Opened() { device.close_session(id); }
+  } opened{*device};
+  for (int variant : {0, 1, 0, 0}) device->run(opened.id, variant, lists[variant], pointers[variant].data(), cancel);
+  std::vector<int> to(from.size());
+  state.download(to.data());
+  from[1] += 3;
+  from[2] += 40;
+  expect(to == from, "numbers after four steps");
+}
+
+}  // namespace
+
+int main(int, char** argv) {
+  const std::string mode = argv[1];
+  try {
+    Head heads[2];
+    if (mode == "damaged") heads[1].body = 1;
+    CudaOptions options;
+    options.images = {{&heads[0], sizeof(Head)}, {&heads[1], sizeof(Head)}};
+    options.architectures = "sm_80, compute_80";
+    options.toolkit = 13000;
+    options.ordinal = mode == "second" ? 1 : 0;
+    options.eager = mode == "eager";
+    options.staging = 512;
+    const std::shared_ptr<Device> device = std::make_shared<CudaDevice>(options);
+    expect(device->name() == "Fake 90 (sm_90)", "the name");
+    const volatile bool cancel = mode == "cancelled";
+    session(device, &cancel);
+    session(device, nullptr);
+    std::printf("right\n");
+  } catch (const Fault& fault) {
+    std::printf("fault %s [%s] %s\n", fault.code.c_str(), fault.subject.c_str(), fault.what());
+  }
+}
