@@ -3,6 +3,7 @@
 import type { Graph } from '../ir/graph.ts';
 import { unsupportedShape } from '../support/errors/plan.ts';
 import { invariant } from '../support/errors.ts';
+import { fuseRetrieval } from './device/fuse-retrieval.ts';
 import { lower } from './device/index.ts';
 import { GraphIndex } from './graph-index.ts';
 import { kernelChoice } from './kernels/index.ts';
@@ -43,6 +44,7 @@ function planWith<Target extends string, L>(
       requireTokensFirst('output', step.view(output.value));
       step.bindOutput(i, output.name, output.value);
     }
+    if (lowering !== undefined) step.fuseDeviceLaunches(fuseRetrieval);
     prepare.decide(
       `variant ${range.name}`,
       `T ${range.min === range.max ? range.min : `${range.min}…${range.max}`}`,

@@ -146,6 +146,14 @@ export class Scheduler {
     };
   }
 
+  /** Lets `fuse` join launches of the device; it is told which buffers are gone after the step. */
+  fuseDeviceLaunches(
+    fuse: (launches: readonly DeviceLaunch[], isTemporary: (buffer: string) => boolean) => readonly DeviceLaunch[],
+  ): void {
+    const fused = fuse(this.deviceLaunches, (buffer) => this.#draft(buffer).space === 'arena');
+    this.deviceLaunches.splice(0, this.deviceLaunches.length, ...fused);
+  }
+
   /** The same elements with inner axes row-major; copied where they are not, in prepare where T is not involved. */
   contiguous(view: View): View {
     return innerContiguous(view) ? view : this.#copy(view);
