@@ -1,4 +1,5 @@
-// Causal attention over a cache of keys and values, for flat tokens of any mix of sequences. Scores stay in registers.
+// Causal attention over a cache of keys and values, for flat tokens of any mix of sequences: a decode step split over the
+// cache and merged, and tiles of positions that the rows of a prompt share. Scores never reach global memory.
 #pragma once
 #include "device.cuh"
 
@@ -17,72 +18,211 @@ __device__ inline void attention_append(int rows, const float* k, const float* v
   vcache[place] = v[row * LDV + e];
 }
 
-// What a part of the cache gives: the greatest score, Σ weight, Σ weight · value, weights relative to that score.
-template <int COUNT>
+__device__ inline float minus_infinity() { return -__int_as_float(0x7f800000); }
+
+// A query row's view of some positions, in a warp: the greatest score, Σ weight, and Σ weight · value, of which this lane
+// holds the elements lane + 32 i; weights are relative to the greatest score.
+template <int D>
 struct Attended {
-  float top, total;
-  float sums[COUNT];
+  static constexpr int COUNT = (D + 31) / 32;
+  float top = minus_infinity(), total = 0;
+  float sums[COUNT] = {};
+
+  // Takes in one score per lane, −∞ for none; gives the lane's weight.
+  __device__ float weigh(float score) {
+    const float next = fmaxf(top, warp_max(score));
+    // Nothing seen yet: a finite base keeps the weights at 0 instead of NaN from ∞ − ∞.
+    const float base = next == minus_infinity() ? 0.0f : next;
+    const float weight = expf(score - base), shrink = expf(top - base);
+    total = total * shrink + warp_sum(weight);
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) sums[i] *= shrink;
+    top = next;
+    return weight;
+  }
 };
 
-// q (rows,Hq,D) → y (rows,Hq,D): token t sees positions 0 … positions[t] of its sequence. A block per token and query head;
-// its warps share the positions in turns of 32, a lane scores one of them, and the parts are merged in a fixed order.
-template <int Hq, int Hkv, int D, int C, int LDQ, int LDY, int WARPS>
-__device__ inline void attention(int rows, const float* q, const float* kcache, const float* vcache, const int* positions,
-                                 const int* sequence, float* y, float scale) {
-  constexpr int COUNT = (D + 31) / 32;
-  __shared__ float query[D];
-  __shared__ float tops[WARPS], totals[WARPS], parts[WARPS * D];
-  const int row = int(blockIdx.x) / Hq, head = int(blockIdx.x) % Hq;
+// Σ over D of a · b, VECTOR (1 or 4) elements at a time from addresses that are multiples of it.
+template <int D, int VECTOR>
+__device__ inline float dot(const float* a, const float* b) {
+  float sum = 0;
+  if constexpr (VECTOR == 4) {
+#pragma unroll 4
+    for (int d = 0; d < D; d += 4) {
+      const float4 x = *reinterpret_cast<const float4*>(a + d), y = *reinterpret_cast<const float4*>(b + d);
+      sum += x.x * y.x + x.y * y.y + x.z * y.z + x.w * y.w;
+    }
+  } else {
+#pragma unroll 4
+    for (int d = 0; d < D; d++) sum += a[d] * b[d];
+  }
+  return sum;
+}
+
+// What a part of the cache gives to a query head, side by side: Σ weight · value (D), greatest score, Σ weight.
+template <int D>
+constexpr int part_floats = D + 2;
+
+// q (rows,Hq,D) → parts (rows,Hq,PARTS,D+2): part p of a token's positions is [p LENGTH, (p+1) LENGTH). A block per token,
+// HEADS query heads of one kv head, and part; its warps take turns of 32 positions, a lane scores one of them. Parts
+// behind the token's own position are not written.
+template <int Hq, int Hkv, int D, int C, int LDQ, int HEADS, int PARTS, int LENGTH, int VECTOR, int WARPS>
+__device__ inline void attention_parts(int rows, const float* q, const float* kcache, const float* vcache, const int* positions,
+                                       const int* sequence, float* parts, float scale) {
+  constexpr int GROUPS = Hq / HEADS, COUNT = Attended<D>::COUNT, PART = part_floats<D>;
+  constexpr int PITCH = (D + 3) / 4 * 4;
+  __shared__ __align__(16) float query[HEADS * PITCH];
+  __shared__ float warps[WARPS * PART];
+  const int part = int(blockIdx.x) % PARTS, head = int(blockIdx.x) / PARTS % GROUPS * HEADS;
+  const int row = int(blockIdx.x) / (PARTS * GROUPS);
   if (row >= rows) return;
+  const int seen = positions[row] + 1, begin = part * LENGTH, end = seen < begin + LENGTH ? seen : begin + LENGTH;
+  if (begin >= end) return;
   const int lane = int(threadIdx.x % 32), warp = int(threadIdx.x / 32);
-  for (int d = int(threadIdx.x); d < D; d += WARPS * 32) query[d] = q[(long long)(row) * LDQ + head * D + d] * scale;
+  for (int i = int(threadIdx.x); i < HEADS * D; i += WARPS * 32)
+    query[i / D * PITCH + i % D] = q[(long long)(row) * LDQ + head * D + i] * scale;
   __syncthreads();
 
   constexpr long long STEP = Hkv * D;
   const long long base = (long long)(sequence[row]) * C * STEP + head / (Hq / Hkv) * D;
-  const int seen = positions[row] + 1;
-  const float nothing = -__int_as_float(0x7f800000);
-  Attended<COUNT> own{nothing, 0, {}};
-  for (int first = warp * 32; first < seen; first += WARPS * 32) {
-    const int position = first + lane;
-    float score = nothing;
-    if (position < seen) {
-      const float* key = kcache + base + position * STEP;
-      score = 0;
-      for (int d = 0; d < D; d++) score += query[d] * key[d];
-    }
-    const float top = fmaxf(own.top, warp_max(score));
-    const float weight = position < seen ? expf(score - top) : 0.0f;
-    const float shrink = expf(own.top - top);
-    own.top = top;
-    own.total = own.total * shrink + warp_sum(weight);
+  Attended<D> own[HEADS];
+  for (int first = begin + warp * 32; first < end; first += WARPS * 32) {
+    const int count = end - first < 32 ? end - first : 32;
+    float weight[HEADS];
 #pragma unroll
-    for (int i = 0; i < COUNT; i++) own.sums[i] *= shrink;
-    const int count = seen - first < 32 ? seen - first : 32;
+    for (int h = 0; h < HEADS; h++)
+      weight[h] = own[h].weigh(
+          lane < count ? dot<D, VECTOR>(query + h * PITCH, kcache + base + (first + lane) * STEP) : minus_infinity());
+#pragma unroll 4
     for (int p = 0; p < count; p++) {
-      const float share = __shfl_sync(ALL_LANES, weight, p);
-      const float* value = vcache + base + (first + p) * STEP;
+      const float* from = vcache + base + (first + p) * STEP;
+      float value[COUNT];
 #pragma unroll
-      for (int i = 0; i < COUNT; i++)
-        if (i * 32 + lane < D) own.sums[i] += share * value[i * 32 + lane];
+      for (int i = 0; i < COUNT; i++) value[i] = i * 32 + lane < D ? from[i * 32 + lane] : 0.0f;
+#pragma unroll
+      for (int h = 0; h < HEADS; h++) {
+        const float share = __shfl_sync(ALL_LANES, weight[h], p);
+#pragma unroll
+        for (int i = 0; i < COUNT; i++) own[h].sums[i] += share * value[i];
+      }
     }
   }
-  if (lane == 0) tops[warp] = own.top, totals[warp] = own.total;
-#pragma unroll
-  for (int i = 0; i < COUNT; i++)
-    if (i * 32 + lane < D) parts[warp * D + i * 32 + lane] = own.sums[i];
-  __syncthreads();
 
-  for (int d = int(threadIdx.x); d < D; d += WARPS * 32) {
-    float top = tops[0];
-    for (int part = 1; part < WARPS; part++) top = fmaxf(top, tops[part]);
-    float total = 0, sum = 0;
-    for (int part = 0; part < WARPS; part++) {
-      const float share = expf(tops[part] - top);
-      total += totals[part] * share;
-      sum += parts[part * D + d] * share;
+#pragma unroll
+  for (int h = 0; h < HEADS; h++) {
+    float* mine = warps + warp * PART;
+#pragma unroll
+    for (int i = 0; i < COUNT; i++)
+      if (i * 32 + lane < D) mine[i * 32 + lane] = own[h].sums[i];
+    if (lane == 0) mine[D] = own[h].top, mine[D + 1] = own[h].total;
+    __syncthreads();
+    float top = minus_infinity();
+    for (int w = 0; w < WARPS; w++) top = fmaxf(top, warps[w * PART + D]);
+    const float finite = top == minus_infinity() ? 0.0f : top;
+    float* to = parts + (((long long)(row) * Hq + head + h) * PARTS + part) * PART;
+    for (int d = int(threadIdx.x); d < PART; d += WARPS * 32) {
+      float sum = 0;
+      for (int w = 0; w < WARPS; w++) sum += warps[w * PART + d] * expf(warps[w * PART + D] - finite);
+      to[d] = d == D ? top : sum;
     }
-    y[(long long)(row) * LDY + head * D + d] = sum / total;
+    __syncthreads();
+  }
+}
+
+// parts → y (rows,Hq,D). A warp per token and query head adds the parts in their order.
+template <int Hq, int D, int LDY, int PARTS, int LENGTH>
+__device__ inline void attention_merge(int rows, const float* parts, const int* positions, float* y) {
+  constexpr int PART = part_floats<D>;
+  const long long number = thread_number() / 32;
+  const long long row = number / Hq;
+  if (row >= rows) return;
+  const int lane = int(threadIdx.x % 32), count = positions[row] / LENGTH + 1;
+  const float* from = parts + number * PARTS * PART;
+  float top = minus_infinity();
+  for (int p = lane; p < count; p += 32) top = fmaxf(top, from[p * PART + D]);
+  top = warp_max(top);
+  const float finite = top == minus_infinity() ? 0.0f : top;
+  for (int d = lane; d < D; d += 32) {
+    float total = 0, sum = 0;
+    for (int p = 0; p < count; p++) {
+      const float share = expf(from[p * PART + D] - finite);
+      total += from[p * PART + D + 1] * share;
+      sum += from[p * PART + d] * share;
+    }
+    y[row * LDY + number % Hq * D + d] = sum / total;
+  }
+}
+
+// q (rows,Hq,D) → y (rows,Hq,D): token t sees positions 0 … positions[t] of its sequence. A block holds the rows (a token
+// and query head each) of some tokens and HEADS heads of one kv head, ROWS in each warp, and passes over tiles of 32
+// positions; tokens of one sequence that stand side by side share them. A tile behind a row's position changes none of
+// its bits.
+template <int Hq, int Hkv, int D, int C, int LDQ, int LDY, int HEADS, int ROWS, int VECTOR, int WARPS>
+__device__ inline void attention_tiles(int rows, const float* q, const float* kcache, const float* vcache, const int* positions,
+                                       const int* sequence, float* y, float scale) {
+  constexpr int SLOTS = WARPS * ROWS, TOKENS = SLOTS / HEADS, GROUPS = Hq / HEADS, COUNT = Attended<D>::COUNT;
+  // An odd number of vectors from row to row: neighbouring lanes meet different banks.
+  constexpr int PITCH = ((D + VECTOR - 1) / VECTOR | 1) * VECTOR;
+  __shared__ __align__(16) float query[SLOTS * PITCH], tile[32 * PITCH];
+  const int head = int(blockIdx.x) % GROUPS * HEADS, first = int(blockIdx.x) / GROUPS * TOKENS;
+  if (first >= rows) return;
+  const int last = first + TOKENS < rows ? first + TOKENS : rows;
+  const int thread = int(threadIdx.x), lane = thread % 32, slot = thread / 32 * ROWS;
+  for (int i = thread; i < (last - first) * HEADS * D; i += WARPS * 32)
+    query[i / D * PITCH + i % D] =
+        q[(long long)(first + i / (HEADS * D)) * LDQ + head * D + i % (HEADS * D)] * scale;
+
+  constexpr long long STEP = Hkv * D;
+  const auto fill = [&](const float* from, int count) {
+    __syncthreads();  // the tile before is still read
+    for (int i = thread; i < count * D; i += WARPS * 32) tile[i / D * PITCH + i % D] = from[i / D * STEP + i % D];
+    __syncthreads();
+  };
+  Attended<D> own[ROWS];
+  for (int run = first, next; run < last; run = next) {
+    int longest = positions[run] + 1;
+    for (next = run + 1; next < last && sequence[next] == sequence[run]; next++)
+      longest = positions[next] + 1 > longest ? positions[next] + 1 : longest;
+    int seen[ROWS];  // by each row of this warp in this run; 0 for rows of other runs
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+      const int token = first + (slot + r) / HEADS;
+      seen[r] = slot + r < TOKENS * HEADS && token >= run && token < next ? positions[token] + 1 : 0;
+    }
+    const long long base = (long long)(sequence[run]) * C * STEP + head / (Hq / Hkv) * D;
+    for (int position = 0; position < longest; position += 32) {
+      const int count = longest - position < 32 ? longest - position : 32;
+      fill(kcache + base + position * STEP, count);
+      float weight[ROWS];
+#pragma unroll
+      for (int r = 0; r < ROWS; r++)
+        if (position < seen[r])
+          weight[r] = own[r].weigh(position + lane < seen[r] ? dot<D, VECTOR>(query + (slot + r) * PITCH, tile + lane * PITCH)
+                                                            : minus_infinity());
+        else
+          weight[r] = 0;
+      fill(vcache + base + position * STEP, count);
+      for (int p = 0; p < count; p++) {
+        float value[COUNT];
+#pragma unroll
+        for (int i = 0; i < COUNT; i++) value[i] = i * 32 + lane < D ? tile[p * PITCH + i * 32 + lane] : 0.0f;
+#pragma unroll
+        for (int r = 0; r < ROWS; r++) {
+          const float share = __shfl_sync(ALL_LANES, weight[r], p);
+#pragma unroll
+          for (int i = 0; i < COUNT; i++) own[r].sums[i] += share * value[i];
+        }
+      }
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < ROWS; r++) {
+    const int token = first + (slot + r) / HEADS;
+    if (slot + r >= TOKENS * HEADS || token >= last) continue;
+    float* to = y + (long long)(token) * LDY + (head + (slot + r) % HEADS) * D;
+#pragma unroll
+    for (int i = 0; i < COUNT; i++)
+      if (i * 32 + lane < D) to[i * 32 + lane] = own[r].sums[i] / own[r].total;
   }
 }
 

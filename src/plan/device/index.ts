@@ -3,6 +3,7 @@
 import { unsupportedShape } from '../../support/errors/plan.ts';
 import type { Kernel } from '../launch.ts';
 import type { AnyLaunch, Launch } from '../types.ts';
+import { lowerAttention } from './attention.ts';
 import { lowerCopy, lowerEinsum, lowerElementwise } from './elementwise.ts';
 import { lowerGather, lowerGatherRows } from './gather.ts';
 import { lowerGatherDot } from './gather-dot.ts';
@@ -14,7 +15,7 @@ import { lowerAddNorm, lowerNorm } from './norm.ts';
 import { lowerRescoreTopk } from './rescore-topk.ts';
 import { lowerGroupSum, lowerReduce, lowerSoftmax } from './rowwise.ts';
 import { lowerScoreTopk } from './score-topk.ts';
-import { lowerAttention, lowerCausalConv, lowerRope } from './sequence.ts';
+import { lowerCausalConv, lowerRope } from './sequence.ts';
 import { lowerTopk } from './topk.ts';
 
 /** Kernels that are missing here run in prepare alone, which stays on the CPU. */
