@@ -1,11 +1,13 @@
 // What this machine offers to compile and run models, each fact with what to do where it falls short.
 
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { promisify } from 'node:util';
 import which from 'which';
 import { cacheFolder } from './build/cache.ts';
+import { driverLibrary, localDevices } from './build/cuda-devices.ts';
+import { findNvcc } from './build/nvcc.ts';
 import { findCmake, findToolchain } from './build/toolchain.ts';
 import { UltramemError } from './support/errors.ts';
 
@@ -71,8 +73,7 @@ async function buildTool(): Promise<MachineFact> {
 async function versionLine(path: string): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(path, ['--version'], { timeout: 10_000 });
-    const lines = stdout.trim().split('\n');
-    return (path.endsWith('nvcc') ? lines.find((line) => line.includes('release')) : lines[0]) ?? 'no version';
+    return stdout.trim().split('\n')[0] || 'no version';
   } catch {
     return 'does not run';
   }
@@ -119,9 +120,25 @@ function cache(): MachineFact {
   }
 }
 
+/** Compiler, driver and devices; models run on the CPU without any of it. */
 async function cuda(): Promise<MachineFact> {
-  const compiler = await which('nvcc', { nothrow: true });
-  const driver = ['/proc/driver/nvidia/version', '/dev/nvidia0', '/dev/dxg'].some((path) => existsSync(path));
-  const found = `${compiler === null ? 'no nvcc' : await versionLine(compiler)}, ${driver ? 'driver present' : 'no driver'}`;
-  return fact('CUDA', 'limited', found, 'Nothing to do: this version has no cuda target; models run on the CPU.');
+  const [compiler, library, devices] = await Promise.all([
+    findNvcc().catch((error: unknown) => {
+      if (error instanceof UltramemError) return error;
+      throw error;
+    }),
+    driverLibrary(),
+    localDevices(),
+  ]);
+  const nvcc = compiler instanceof UltramemError ? compiler.message : `nvcc ${compiler.version} (${compiler.path})`;
+  const driver = library === undefined ? 'no driver library' : `driver ${devices[0]?.driver ?? ''} (${library})`;
+  const each = devices.map(({ name, arch }) => `${name} (${arch})`);
+  const found = [nvcc, driver.replace('  ', ' '), each.join(', ') || 'no device'].join('; ');
+  const advice: string[] = [];
+  if (compiler instanceof UltramemError) advice.push(compiler.hint ?? '');
+  if (library === undefined)
+    advice.push("Kernels run where NVIDIA's driver is installed; models run on the CPU without.");
+  else if (devices.length === 0)
+    advice.push('See whether `nvidia-smi` finds a device; in a container, hand the GPU in.');
+  return advice.length === 0 ? fact('CUDA', 'ok', found) : fact('CUDA', 'limited', found, advice.join(' '));
 }

@@ -9,6 +9,7 @@ import which from 'which';
 import { childEnvironment, readSwitch } from '../support/env.ts';
 import { compileFailed } from '../support/errors/build.ts';
 import { kernelSpills, noNvcc, nvccTooOld, nvccUnusable, unknownArch } from '../support/errors/cuda.ts';
+import { localDevices } from './cuda-devices.ts';
 import { nativeFolder } from './digest.ts';
 import { type KernelResources, parsePtxas } from './ptxas-report.ts';
 import { type Ran, runProgram } from './run-program.ts';
@@ -60,24 +61,13 @@ async function examine(path: string): Promise<Nvcc> {
   return { path, version, identity: text.trim(), architectures };
 }
 
-/** Architectures of the devices that the driver tells of, as `sm_90`; none where there is no driver. */
-export async function localArchitectures(): Promise<string[]> {
-  try {
-    const args = ['--query-gpu=compute_cap', '--format=csv,noheader'];
-    const { stdout } = await run('nvidia-smi', args, { env: childEnvironment(), timeout: 10_000 });
-    return [...new Set([...stdout.matchAll(/^(\d+)\.(\d)$/gm)].map(([, major, minor]) => `sm_${major}${minor}`))];
-  } catch {
-    return [];
-  }
-}
-
 /**
  * What to build for: `named` (`80`, `sm_80` or `compute_80`), else the devices here, else 80, 90 and the PTX of 90.
  * @throws UltramemError unknown-arch
  */
 export async function chooseArchitectures(nvcc: Nvcc, named?: readonly string[]): Promise<string[]> {
   if (named !== undefined && named.length > 0) return [...new Set(named.map((arch) => known(nvcc, arch)))];
-  const local = await localArchitectures();
+  const local = [...new Set((await localDevices()).map(({ arch }) => arch))];
   if (local.length > 0 && local.every((arch) => nvcc.architectures.includes(arch))) return local;
   return ['sm_80', 'sm_90', 'compute_90'].filter((arch) => nvcc.architectures.includes(`sm_${number(arch)}`));
 }

@@ -2,6 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import type { DType } from '../support/dtype.ts';
+import { cudaFault } from '../support/errors/cuda.ts';
 import {
   aborted,
   addonIncompatible,
@@ -157,6 +158,6 @@ function fromNative(error: unknown, source: string, what: string, signal: AbortS
     case 'weights-value-range':
       return weightsValueRange(source, subject ?? '', error.message);
     default:
-      return stepFailed(error.message, error);
+      return cudaFault(code, error, subject) ?? stepFailed(error.message, error);
   }
 }

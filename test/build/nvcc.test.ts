@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildFatbins, chooseArchitectures, findNvcc, localArchitectures, type Nvcc } from '../../src/build/nvcc.ts';
+import { localDevices } from '../../src/build/cuda-devices.ts';
+import { buildFatbins, chooseArchitectures, findNvcc, type Nvcc } from '../../src/build/nvcc.ts';
 import { parsePtxas } from '../../src/build/ptxas-report.ts';
 import { UltramemError } from '../../src/support/errors.ts';
 import { freshFolder } from '../build-folder.ts';
@@ -118,18 +119,19 @@ test('architectures by name, and those of this machine where none is named', asy
   assert.is((await failure(() => chooseArchitectures(nvcc, ['ampere']))).code, 'unknown-arch');
   // A device that this nvcc is too old for gets what PTX there is.
   const path = freshFolder('smi');
-  const smi = (capability: string) => {
-    writeFileSync(join(path, 'nvidia-smi'), `#!/bin/sh\nprintf '${capability}'\n`, { mode: 0o755 });
-    return withEnvironment({ PATH: `${path}:${process.env.PATH}` }, async () => [
-      await localArchitectures(),
-      await chooseArchitectures(nvcc),
-    ]);
+  const smi = (...devices: string[]) => {
+    const lines = devices.map((device) => `echo '${device}'\n`).join('');
+    writeFileSync(join(path, 'nvidia-smi'), `#!/bin/sh\n${lines}`, { mode: 0o755 });
+    return withEnvironment({ PATH: `${path}:${process.env.PATH}` }, async () => ({
+      devices: await localDevices(),
+      chosen: await chooseArchitectures(nvcc),
+    }));
   };
-  assert.equal(await smi('9.0\\n8.0\\n9.0\\n'), [
-    ['sm_90', 'sm_80'],
-    ['sm_90', 'sm_80'],
-  ]);
-  assert.equal(await smi('12.0\\n'), [['sm_120'], ['sm_80', 'sm_90', 'compute_90']]);
+  const two = await smi('9.0, 580.65.06, NVIDIA H100', '8.0, 580.65.06, NVIDIA A100', '9.0, 580.65.06, NVIDIA H100');
+  assert.equal(two.chosen, ['sm_90', 'sm_80']);
+  assert.equal(two.devices[1], { name: 'NVIDIA A100', arch: 'sm_80', driver: '580.65.06' });
+  assert.equal((await smi('12.0, 580.65.06, NVIDIA RTX')).chosen, ['sm_80', 'sm_90', 'compute_90']);
+  assert.equal((await smi('No devices were found')).devices, []);
 });
 
 let nvcc: Nvcc | undefined;
