@@ -44,7 +44,16 @@ struct Raw {
   size_t bytes = 0;
   int64_t block = -1, other_block = -1;  // -1: none, or unknown
   int thread = -1, other_thread = -1;
+  bool write = false, other_write = false;
   const char* detail = nullptr;
+};
+
+// Times of two workers never meet: the low part is the worker.
+inline constexpr uint64_t kTick = kMaxWorkers;
+
+// What happened to a word of memory: its last write, and the first and one more of its reads since.
+struct Cell {
+  uint64_t write, read;
 };
 
 struct Launch {
@@ -74,7 +83,7 @@ struct Worker {
   int result[4];
   const void* barrier_place;
   unsigned barrier_thread;
-  // Goes up where accesses become ordered: at barriers and where lanes synchronise.
+  // Goes up by kTick where accesses become ordered: at barriers and where lanes synchronise.
   uint64_t time = 0;
   uint64_t first_time;    // of the block
   uint64_t barrier_time;  // of its last barrier
@@ -82,6 +91,13 @@ struct Worker {
   uint32_t ready_warps;
   char* stacks;
   unsigned prepared = 0;  // fibers that have a stack
+  bool checking, counting;
+  uintptr_t shared;     // the block's shared memory: this thread's own variables
+  size_t shared_bytes;
+  uintptr_t dynamic;       // its part whose size a launch says
+  uintptr_t dynamic_end;   // of what the launch asked for
+  uintptr_t dynamic_limit;
+  Cell* cells = nullptr;   // of shared memory
   Counters counters;
   std::vector<Raw> findings;
 

@@ -63,6 +63,9 @@ inline Fiber* fiber_of(uintptr_t address_in_stack) {
   return reinterpret_cast<Fiber*>(region + kStackRegion - kColour * (colour + 1));
 }
 
+// All stacks of threads; none is made outside.
+static uintptr_t stacks_base;
+
 // Thread-local storage is a slow way to it inside a shared library.
 inline Fiber* here() { return fiber_of(stack_pointer()); }
 

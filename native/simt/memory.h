@@ -5,7 +5,7 @@
 #include <mutex>
 #include <string>
 
-#include "fiber.h"
+#include "block.h"
 
 namespace ultramem::simt {
 
@@ -16,8 +16,9 @@ inline constexpr size_t kGuard = 256;  // at least, on both sides of an allocati
 struct Global {
   uintptr_t base = 0;
   uint8_t* state = nullptr;
+  Cell* cells = nullptr;
 };
-inline Global global;
+static Global global;
 
 struct Allocation {
   size_t bytes;
@@ -34,6 +35,7 @@ inline Heap& heap() {
   if (!global.base) {
     global.base = reinterpret_cast<uintptr_t>(reserve(kGlobalBytes, 4096));
     global.state = reinterpret_cast<uint8_t*>(reserve(kGlobalBytes / 4, 4096));
+    global.cells = reinterpret_cast<Cell*>(reserve(kGlobalBytes * 4, 4096));
     h.free[global.base + 4096] = kGlobalBytes - 4096;
   }
   return h;

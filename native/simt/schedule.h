@@ -41,7 +41,7 @@ inline void release_barrier(Worker& w) {
   w.count = 0;
   w.all = true;
   w.any = w.split = false;
-  w.barrier_time = ++w.time;
+  w.barrier_time = w.time += kTick;
   w.counters.barriers++;
   for (unsigned n = 0; n < w.warps; n++) make_ready(w, n, w.warp[n].live);
 }
@@ -139,7 +139,7 @@ inline uint64_t reduce_two(int op, uint64_t a, uint64_t b) {
 // Orders what the lanes did before after each other.
 inline void sync_lanes(Worker& w, unsigned n, unsigned lanes) {
   Warp& warp = w.warp[n];
-  const uint64_t time = ++w.time;
+  const uint64_t time = w.time += kTick;
   if (lanes == warp.live) {
     warp.synced = time;
     return;
@@ -266,7 +266,7 @@ inline void prepare_fibers(Worker& w) {
 
 inline void run_block(Worker& w) {
   const Shape& shape = *w.launch->shape;
-  w.first_time = w.barrier_time = ++w.time;
+  w.first_time = w.barrier_time = w.time += kTick;
   w.live = w.threads;
   w.waiting = 0;
   w.count = 0;

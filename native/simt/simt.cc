@@ -3,37 +3,68 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "access.h"
+#include "report.h"
 
 extern thread_local unsigned char dynamic_shared[];
 alignas(16) thread_local unsigned char dynamic_shared[232448];
 
 namespace ultramem::simt {
 
+constexpr size_t kMostFindings = 20;
+
 void note(Worker& w, const Raw& raw) {
-  if (w.findings.size() < 64) w.findings.push_back(raw);
+  for (const Raw& known : w.findings)
+    if (known.kind == raw.kind && known.place == raw.place) return;
+  if (w.findings.size() >= kMostFindings) return;
+  w.findings.push_back(raw);
+  w.findings.back().block = w.block_number;
 }
 
 namespace {
 
 std::mutex one_launch;
-char* stacks;
 Worker* workers[kMaxWorkers];
 
 Worker& worker(unsigned number) {
-  if (!stacks) stacks = reserve(kStacksBytes, kStackRegion);
+  if (!stacks_base) stacks_base = reinterpret_cast<uintptr_t>(reserve(kStacksBytes, kStackRegion));
   if (!workers[number]) {
     workers[number] = new Worker{};
     workers[number]->number = number;
-    workers[number]->stacks = stacks + number * kStackRegion * kMaxThreads;
+    workers[number]->time = number;
+    workers[number]->stacks = reinterpret_cast<char*>(stacks_base) + number * kStackRegion * kMaxThreads;
   }
   return *workers[number];
 }
 
+// The variables of the thread that runs the blocks are their shared memory.
+void find_shared(Worker& w) {
+  w.dynamic = reinterpret_cast<uintptr_t>(dynamic_shared);
+  static const uintptr_t before = w.dynamic - program().tls;
+  w.shared = w.dynamic - before;
+  w.shared_bytes = program().tls_bytes;
+  w.dynamic_end = w.dynamic + w.launch->shape->shared;
+  w.dynamic_limit = w.dynamic + sizeof dynamic_shared;
+  if (!w.cells) w.cells = reinterpret_cast<Cell*>(reserve((w.shared_bytes + 64) * 4, 4096));
+}
+
+// All workers go on from the same time.
+uint64_t next_time() {
+  uint64_t time = 0;
+  for (const Worker* w : workers)
+    if (w) time = std::max(time, w->time / kTick * kTick);
+  time += kTick;
+  for (Worker* w : workers)
+    if (w) w->time = time + w->number;
+  return time;
+}
+
 void work(Worker& w) {
   Launch& launch = *w.launch;
+  find_shared(w);
   while (!w.aborted()) {
     const int64_t block = launch.next_block.fetch_add(1, std::memory_order_relaxed);
     if (block >= launch.blocks) break;
@@ -66,13 +97,31 @@ void launch(const Kernel& kernel, const Shape& shape, void* const* args, const O
     w.threads = threads;
     w.warps = (threads + kWarp - 1) / kWarp;
     w.counters = {};
+    w.findings.clear();
+    w.checking = options.checks;
+    w.counting = options.counters;
     prepare_fibers(w);
   }
+  launch.first_time = next_time();
   std::vector<std::thread> others;
   for (unsigned i = 1; i < count; i++) others.emplace_back([i] { work(*workers[i]); });
   if (count) work(*workers[0]);
   for (std::thread& other : others) other.join();
   counters.launches++;
+  size_t told = 0;
+  std::set<std::pair<Kind, std::string>> places;
+  for (unsigned i = 0; i < count; i++) {
+    const Worker& w = *workers[i];
+    counters.atomics += w.counters.atomics;
+    counters.barriers += w.counters.barriers;
+    for (const Raw& raw : w.findings) {
+      if (told == kMostFindings || !places.emplace(raw.kind, program().line(raw.place)).second) continue;
+      const std::string text = say(launch, w, raw);
+      if (text.empty()) continue;
+      findings.push_back({name_of(raw.kind), kernel.name, std::string(kernel.name) + " (" + kernel.place + "): " + text});
+      told++;
+    }
+  }
 }
 
 }  // namespace ultramem::simt
