@@ -5,17 +5,24 @@
 
 namespace ultramem::cuda {
 
-// k, v (rows,Hkv,D) → the caches (S,C,Hkv,D) at every token's sequence and position. A thread per element.
-template <int Hkv, int D, int C, int LDK, int LDV>
+// k, v (rows,Hkv,D) → the caches (S,C,Hkv,D) at every token's sequence and position; the last of tokens at one place stays,
+// as on the CPU. A block of THREADS per token.
+template <int Hkv, int D, int C, int LDK, int LDV, int THREADS>
 __device__ inline void attention_append(int rows, const float* k, const float* v, const int* positions, const int* sequence,
                                         float* kcache, float* vcache) {
   constexpr int WIDTH = Hkv * D;
-  const long long number = thread_number();
-  const long long row = number / WIDTH, e = number % WIDTH;
+  const int row = int(blockIdx.x), thread = int(threadIdx.x);
   if (row >= rows) return;
-  const long long place = ((long long)(sequence[row]) * C + positions[row]) * WIDTH + e;
-  kcache[place] = k[row * LDK + e];
-  vcache[place] = v[row * LDV + e];
+  const int own = positions[row], of = sequence[row];
+  int again = 0;
+  for (int later = row + 1 + thread; later < rows; later += THREADS)
+    again |= positions[later] == own && sequence[later] == of;
+  if (__syncthreads_or(again)) return;
+  const long long place = ((long long)(of) * C + own) * WIDTH;
+  for (int e = thread; e < WIDTH; e += THREADS) {
+    kcache[place + e] = k[(long long)(row) * LDK + e];
+    vcache[place + e] = v[(long long)(row) * LDV + e];
+  }
 }
 
 __device__ inline float minus_infinity() { return -__int_as_float(0x7f800000); }

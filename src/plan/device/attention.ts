@@ -4,7 +4,7 @@ import { unsupportedShape } from '../../support/errors/plan.ts';
 import { FEW_TOKENS } from '../variants.ts';
 import type { DeviceScheduler, Lower } from './launch.ts';
 import { firstStride, inFours, reads, updates, writes } from './operands.ts';
-import { threadPer, WARPS, warpPer } from './threads.ts';
+import { WARPS, warpPer } from './threads.ts';
 
 /** Widest head: a warp holds 8 elements of it per lane. */
 const MOST_WIDTH = 256;
@@ -37,7 +37,7 @@ export const lowerAttention: Lower<'attention'> = (launch, at) => {
   at.emit({
     kernel: 'attention_append',
     header: 'attention',
-    constants: [c.Hkv, c.D, c.C, firstStride(r.k!), firstStride(r.v!)],
+    constants: [c.Hkv, c.D, c.C, firstStride(r.k!), firstStride(r.v!), TURN],
     rows,
     pointers: [
       reads('k', r.k),
@@ -48,7 +48,8 @@ export const lowerAttention: Lower<'attention'> = (launch, at) => {
       updates('vcache', w.vcache),
     ],
     scalars: [],
-    ...threadPer(at.rowsAtMost(rows) * c.Hkv * c.D),
+    grid: [at.rowsAtMost(rows), 1, 1],
+    block: [TURN, 1, 1],
   });
   if (at.rowsAtMost(rows) <= FEW_TOKENS) splitOverCache(launch, at);
   else shareTiles(launch, at);
