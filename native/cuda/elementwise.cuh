@@ -1,5 +1,6 @@
 // Maps of any number of operands, strided copies, and loop nests of two operands: a thread per element of the result.
 #pragma once
+#include "convert.cuh"
 #include "device.cuh"
 #include "functions.cuh"
 
@@ -30,7 +31,7 @@ __device__ inline void copy(int rows, const X* x, Y* y) {
   const long long number = thread_number();
   const long long row = number / product_of<Dims>, e = number % product_of<Dims>;
   if (row >= rows) return;
-  y[Operand<Y, LDY, YStrides>::template at<Dims>(row, e)] = Y(x[Operand<X, LDX, XStrides>::template at<Dims>(row, e)]);
+  y[Operand<Y, LDY, YStrides>::template at<Dims>(row, e)] = Convert<Y>::from(x[Operand<X, LDX, XStrides>::template at<Dims>(row, e)]);
 }
 
 // y[row, kept…] = Σ over summed of a · b; strides over kept and summed axes, 0 where an operand has no such axis.

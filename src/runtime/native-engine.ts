@@ -7,6 +7,7 @@ import {
   aborted,
   addonIncompatible,
   disposed,
+  kernelFinding,
   optionInvalid,
   outOfMemory,
   stepFailed,
@@ -149,6 +150,8 @@ function fromNative(error: unknown, source: string, what: string, signal: AbortS
       return aborted(what, signal?.reason);
     case 'disposed':
       return disposed(what === 'the step' ? 'the session' : 'the model');
+    case 'kernel-finding':
+      return kernelFinding(error.message, subject ?? '', error);
     case 'out-of-memory':
       return outOfMemory(error.message, error);
     case 'safetensors-truncated':

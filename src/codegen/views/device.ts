@@ -8,11 +8,11 @@ import { comment, count, f32Literal, f64Literal, i32Literal, ints, stringLiteral
 import { expressionBody } from './elementwise.ts';
 import { plural, type ScheduleNames } from './schedule.ts';
 
-/** Element types of device code, which includes no headers; f16 and bf16 never reach a kernel. */
+/** Element types of device code, which includes no headers; f16 and bf16 are types of native/cuda/convert.cuh. */
 const deviceType: Readonly<Record<DType, string>> = {
   f32: 'float',
-  f16: 'unsigned short',
-  bf16: 'unsigned short',
+  f16: 'F16',
+  bf16: 'BF16',
   i32: 'int',
   i64: 'long long',
 };
@@ -93,7 +93,7 @@ function mapLines(name: string, { pointers }: DeviceLaunch, map: NonNullable<Dev
   return [
     `struct ${name} {`,
     ...(operands.length === 0 ? [] : [`  template <${types}>`]),
-    `  static __device__ auto apply(${parameters}) { using namespace fn; return ${expressionBody(map, literal)}; }`,
+    `  static __device__ auto apply(${parameters}) { return ${expressionBody(map, literal, 'fn::')}; }`,
     '};',
   ];
 }

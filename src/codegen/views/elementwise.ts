@@ -29,14 +29,15 @@ export const copyView = ({ constants, reads, writes: { y } }: Launch<'copy'>): K
 /** A function with its parenthesis, an operand, or a number of an elementwise expression. */
 const token = /([a-z][a-z0-9]*\()|([a-z])|-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Infinity)|NaN/g;
 
-/** An expression as C++: numbers and known scalars written by `literal`, functions and operands by their names. */
+/** An expression as C++: numbers and known scalars written by `literal`, functions found in `scope`, operands by their names. */
 export function expressionBody(
   { expr, literals }: { readonly expr: string; readonly literals: Readonly<Record<string, number>> },
   literal: (value: number) => string,
+  scope = '',
 ): string {
   return expr
     .replace(token, (text, call?: string, name?: string) => {
-      if (call !== undefined) return text;
+      if (call !== undefined) return `${scope}${text}`;
       if (name === undefined) return literal(Number(text));
       return name in literals ? literal(literals[name]!) : name;
     })

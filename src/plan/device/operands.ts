@@ -17,7 +17,7 @@ export const firstStride = (view: View): number => view.strides[0] ?? 0;
 
 /** The type of an element in device code. */
 export const elementOf = ({ dtype }: View): string =>
-  ({ f32: 'float', i32: 'int', i64: 'long long', f16: '', bf16: '' })[dtype];
+  ({ f32: 'float', i32: 'int', i64: 'long long', f16: 'F16', bf16: 'BF16' })[dtype];
 
 /** Whether four neighbours can be loaded at once: rows of `stride` elements begin at multiples of 16 bytes. */
 export const inFours = (view: View, ...strides: readonly number[]): boolean =>

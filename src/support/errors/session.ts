@@ -126,3 +126,11 @@ export const tooManyTokens = (symbol: string, tokens: number, bound: number) =>
     hint: 'Split the step.',
     details: { symbol, tokens, bound },
   });
+
+/** A kernel broke a rule of the device while it ran under the checks of the simt target. `place`: the line of the model. */
+export const kernelFinding = (finding: string, place: string, cause: unknown) =>
+  new UltramemError('kernel-finding', `a kernel broke a rule: ${finding}`, {
+    hint: `This is a bug in ultramem${place === '' ? '' : `, in what it emits for ${place}`}. Please report it with the model file.`,
+    cause,
+    details: { finding, place },
+  });
