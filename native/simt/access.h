@@ -144,8 +144,11 @@ inline void check_words(Worker& w, Fiber& f, const Access& a) {
   }
 }
 
-inline void check(Worker& w, Fiber& f, const Access& a) {
+inline void look(Worker& w, Fiber& f, const Access& a) {
   if (w.checking) check_words(w, f, a);
+  if (!w.counting || a.atomic) return;
+  if (a.at - global.base < kGlobalBytes) count(w, f, a.at, a.bytes, a.write ? kGlobalStore : kGlobalLoad, a.place);
+  else if (a.at - w.shared < w.shared_bytes) count(w, f, a.at, a.bytes, a.write ? kSharedStore : kSharedLoad, a.place);
 }
 
 inline bool in_kernel(uintptr_t sp) { return sp - stacks_base < kStacksBytes; }
@@ -159,14 +162,14 @@ inline void access(const void* at, const void* place) {
   const Access a{reinterpret_cast<uintptr_t>(at), bytes, write, false, place};
   if (w.checking && a.at % bytes && (bytes < 16 || a.at % 8 || (a.at ^ sp) & ~(kStackRegion - 1)))
     refuse(w, f, a, Kind::misaligned);
-  check(w, f, a);
+  look(w, f, a);
 }
 
 inline void access_range(const void* at, size_t bytes, bool write, const void* place) {
   const uintptr_t sp = stack_pointer();
   if (!in_kernel(sp)) return;
   Fiber& f = *fiber_of(sp);
-  check(*f.worker, f, {reinterpret_cast<uintptr_t>(at), bytes, write, false, place});
+  look(*f.worker, f, {reinterpret_cast<uintptr_t>(at), bytes, write, false, place});
 }
 
 inline void atomic(const void* at, unsigned bytes, bool write, const void* place) {
@@ -176,7 +179,7 @@ inline void atomic(const void* at, unsigned bytes, bool write, const void* place
   const Access a{reinterpret_cast<uintptr_t>(at), bytes, write, true, place};
   if (f.worker->checking && a.at % bytes) refuse(*f.worker, f, a, Kind::misaligned);
   f.worker->counters.atomics += write;
-  check(*f.worker, f, a);
+  look(*f.worker, f, a);
 }
 
 }  // namespace ultramem::simt

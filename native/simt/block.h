@@ -56,6 +56,8 @@ struct Cell {
   uint64_t write, read;
 };
 
+struct Sites;
+
 struct Launch {
   const Kernel* kernel;
   const Shape* shape;
@@ -98,6 +100,7 @@ struct Worker {
   uintptr_t dynamic_end;   // of what the launch asked for
   uintptr_t dynamic_limit;
   Cell* cells = nullptr;   // of shared memory
+  Sites* sites = nullptr;
   Counters counters;
   std::vector<Raw> findings;
 

@@ -1,6 +1,6 @@
 // Which thread of a block runs: each until it waits. Barriers, and exchanges of a warp.
 #pragma once
-#include "block.h"
+#include "counters.h"
 
 namespace ultramem::simt {
 
@@ -43,6 +43,7 @@ inline void release_barrier(Worker& w) {
   w.any = w.split = false;
   w.barrier_time = w.time += kTick;
   w.counters.barriers++;
+  if (w.counting) settle(w);
   for (unsigned n = 0; n < w.warps; n++) make_ready(w, n, w.warp[n].live);
 }
 

@@ -35,6 +35,7 @@ Worker& worker(unsigned number) {
     workers[number] = new Worker{};
     workers[number]->number = number;
     workers[number]->time = number;
+    workers[number]->sites = new Sites;
     workers[number]->stacks = reinterpret_cast<char*>(stacks_base) + number * kStackRegion * kMaxThreads;
   }
   return *workers[number];
@@ -74,6 +75,7 @@ void work(Worker& w) {
     w.block[1] = unsigned(block / grid[0] % grid[1]);
     w.block[2] = unsigned(block / grid[0] / grid[1]);
     run_block(w);
+    if (w.counting) settle(w);
   }
 }
 
@@ -112,8 +114,7 @@ void launch(const Kernel& kernel, const Shape& shape, void* const* args, const O
   std::set<std::pair<Kind, std::string>> places;
   for (unsigned i = 0; i < count; i++) {
     const Worker& w = *workers[i];
-    counters.atomics += w.counters.atomics;
-    counters.barriers += w.counters.barriers;
+    add(counters, w.counters);
     for (const Raw& raw : w.findings) {
       if (told == kMostFindings || !places.emplace(raw.kind, program().line(raw.place)).second) continue;
       const std::string text = say(launch, w, raw);

@@ -2,7 +2,6 @@
 
 template <int kWidth>
 __device__ inline float warp_sum(float value) {
-#pragma GCC unroll 1
   for (int offset = kWidth / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(0xffffffffu, value, offset);
   return value;
 }
