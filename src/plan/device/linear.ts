@@ -6,7 +6,10 @@ import { inFours, reads, writes } from './operands.ts';
 import { WARPS, warpPer } from './threads.ts';
 
 /** Rows and columns of y that a block of linear_many computes; its threads. */
-const [TILE, THREADS] = [64, 256];
+const [TILE, THREADS] = [64, 128];
+
+/** Columns of a warp: several share what they read of x, as long as enough warps remain to fill a device. */
+const columnsOf = (rows: number, N: number): number => (rows === 1 || N < 1024 ? 1 : N < 4096 ? 2 : 4);
 
 export const lowerLinear: Lower<'linear'> = (
   { constants: { N, K, ldx, ldy }, rows, reads: { x, packed }, writes: { y } },
@@ -15,15 +18,21 @@ export const lowerLinear: Lower<'linear'> = (
   const most = at.rowsAtMost(rows);
   const pointers = [reads('x', x), reads('w', packed), writes('y', y)];
   const shared = { header: 'linear', rows, pointers, scalars: [] };
+  const vector = inFours(x!, ldx, K) && inFours(packed!, K) ? 4 : 1;
   if (most <= FEW_TOKENS) {
-    const vector = inFours(x!, ldx, K) && inFours(packed!, K) ? 4 : 1;
-    at.emit({ ...shared, kernel: 'linear_few', constants: [N, K, ldx, ldy, most, vector, WARPS], ...warpPer(N) });
+    const columns = columnsOf(most, N);
+    at.emit({
+      ...shared,
+      kernel: 'linear_few',
+      constants: [N, K, ldx, ldy, most, columns, vector, WARPS],
+      ...warpPer(Math.ceil(N / columns)),
+    });
   } else {
     at.emit({
       ...shared,
       kernel: 'linear_many',
-      constants: [N, K, ldx, ldy],
-      grid: [Math.ceil(N / TILE), Math.ceil(most / TILE), 1],
+      constants: [N, K, ldx, ldy, vector],
+      grid: [Math.ceil(N / TILE) * Math.ceil(most / TILE), 1, 1],
       block: [THREADS, 1, 1],
     });
   }
