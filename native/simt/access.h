@@ -6,10 +6,11 @@
 
 namespace ultramem::simt {
 
-// A write in a cell: time | thread | bytes of the word | bytes written in this block (shared memory) | atomic.
+// A write in a cell: time | thread | bytes of the word | bytes written in this block (shared memory) | atomic | by a copy
+// that is under way.
 // A read: time | first thread | another thread | bytes of the word | other blocks read it too.
 inline constexpr int kTime = 25, kThread = 15, kOther = 5;
-inline constexpr unsigned kMask = 11, kValid = 7, kAtomic = 6;
+inline constexpr unsigned kMask = 11, kValid = 7, kAtomic = 6, kPending = 5;
 
 // Whether an access of this launch by `thread` at `time` may come after what `f` does now.
 inline bool unordered(const Worker& w, const Fiber& f, uint64_t time, unsigned thread) {
@@ -93,6 +94,11 @@ inline void check_write(Worker& w, const Fiber& f, Cell& cell, unsigned mask, ui
            .thread = int(f.thread)});
 }
 
+[[gnu::noinline]] inline void note_unawaited(Worker& w, const Fiber& f, const Access& a, int thread) {
+  note(w, {.kind = Kind::unawaited_copy, .place = a.place, .address = a.at, .bytes = a.bytes,
+           .thread = int(f.thread), .other_thread = thread});
+}
+
 // One word of global memory, or a part of it.
 inline void check_global(Worker& w, Fiber& f, uintptr_t offset, unsigned mask, const Access& a) {
   uint8_t& state = global.state[offset / 4];
@@ -117,6 +123,7 @@ inline void check_shared(Worker& w, Fiber& f, uintptr_t offset, unsigned mask, c
     const uint64_t write = cell.write;
     const unsigned valid = write >> kTime >= w.first_time && (write >> kTime ^ w.time) % kTick == 0 ? write >> kValid & 15 : 0;
     if ((valid & mask) != mask) [[unlikely]] note_unwritten(w, f, a);
+    else if (write >> kPending & 1) [[unlikely]] note_unawaited(w, f, a, write >> kThread & 1023);
   }
   if (a.write) check_write(w, f, cell, mask, w.first_time, a);
   else check_read(w, f, cell, mask, w.first_time, a);

@@ -56,6 +56,7 @@ struct Cell {
   uint64_t write, read;
 };
 
+struct Copies;
 struct Sites;
 
 struct Launch {
@@ -100,6 +101,8 @@ struct Worker {
   uintptr_t dynamic_end;   // of what the launch asked for
   uintptr_t dynamic_limit;
   Cell* cells = nullptr;   // of shared memory
+  Copies* copies = nullptr;  // per thread
+  bool copying = false;
   Sites* sites = nullptr;
   Counters counters;
   std::vector<Raw> findings;

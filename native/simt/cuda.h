@@ -1,5 +1,8 @@
 // CUDA C++ as a host compiler can read it: included ahead of a .cu. Everything that waits or exchanges calls simt.cc.
 #pragma once
+// Or the compiler takes a load of a float4 apart.
+#pragma GCC optimize("no-tree-sra")
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +45,7 @@ SIMT_INLINE uint3 simt_index3(int first) { return {simt_index(first), simt_index
 #define gridDim (dim3(simt_index3(9)))
 constexpr int warpSize = 32;
 
+#include "cuda/async.h"
 #include "cuda/atomics.h"
 #include "cuda/math.h"
 #include "cuda/warp.h"

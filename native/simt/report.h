@@ -62,6 +62,8 @@ inline std::string say(const Launch& launch, const Worker& w, const Raw& raw) {
   if (raw.kind == Kind::out_of_bounds) return text + ", out of its bounds";
   if (raw.kind == Kind::misaligned) return text + ", an address that they may not have";
   if (raw.kind == Kind::unwritten_read) return text + ", which nobody wrote";
+  if (raw.kind == Kind::unawaited_copy)
+    return text + ", which " + thread_name(launch, raw.other_thread) + " copies and has not waited for";
   text += ", which " + thread_name(launch, raw.other_thread);
   if (raw.other_block != raw.block) text += " of another block";
   return text + (raw.other_write ? " writes" : " reads") + " too, with no barrier between";

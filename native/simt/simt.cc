@@ -6,7 +6,7 @@
 #include <set>
 #include <thread>
 
-#include "access.h"
+#include "async.h"
 #include "report.h"
 
 extern thread_local unsigned char dynamic_shared[];
@@ -74,6 +74,7 @@ void work(Worker& w) {
     w.block[0] = unsigned(block % grid[0]);
     w.block[1] = unsigned(block / grid[0] % grid[1]);
     w.block[2] = unsigned(block / grid[0] / grid[1]);
+    forget_copies(w);
     run_block(w);
     if (w.counting) settle(w);
   }
@@ -162,6 +163,15 @@ void simt_yield(void) {
   Fiber* next = next_ready(*f.worker, (f.thread + 1) % f.worker->threads);
   if (next != &f) switch_context(f.context, next->context);
 }
+
+void simt_copy_async(void* to, const void* from, size_t bytes, size_t zeros) {
+  copy_async(*here(), to, from, bytes, zeros, __builtin_return_address(0));
+}
+void simt_copy_commit(void) {
+  Fiber& f = *here();
+  if (f.worker->copies) f.worker->copies[f.thread].groups++;
+}
+void simt_copy_wait(unsigned groups) { wait_for_copies(*here(), groups, __builtin_return_address(0)); }
 
 void simt_trap(void) {
   Fiber& f = *here();

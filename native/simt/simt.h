@@ -2,8 +2,8 @@
 //
 // A kernel's source is compiled as it is, by g++ (only compiled: never linked with the sanitizer's runtime, whose
 // functions simt.cc supplies):
-//     g++ -x c++ -std=c++20 -O1 -g -fsanitize=thread -fno-tree-sra -fno-extern-tls-init -Inative -include simt/cuda.h -c kernels.cu
-// (-fno-tree-sra: or the compiler takes a load of a float4 apart.)
+//     g++ -x c++ -std=c++20 -O1 -g -fsanitize=thread -fno-extern-tls-init -Inative -include simt/cuda.h -c
+//         kernels.cu
 // simt.cc is compiled without a sanitizer and linked into the same program or library as the kernels:
 //     g++ -std=c++20 -O2 -Inative -pthread -c native/simt/simt.cc
 #pragma once

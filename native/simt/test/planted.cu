@@ -207,3 +207,53 @@ extern "C" __global__ void diverged_vote_twin(const float* x, float* y) {
   if (threadIdx.x % 32 < 16 && __any_sync(0xffffu, x[threadIdx.x] > 3.0f)) y[threadIdx.x] = 1.0f;
   __syncthreads();
 }
+
+#if defined(__CUDACC__)
+__device__ void cp_async16(void*, const void*) {}
+__device__ void cp_async_commit() {}
+template <int kGroups>
+__device__ void cp_async_wait() {}
+#endif
+
+extern "C" __global__ void unawaited(const float* x, float* y) {
+  __shared__ __align__(16) float tile[128];
+  const unsigned t = threadIdx.x;
+  for (unsigned half = 0; half < 2; half++) {
+    if (t < 16) cp_async16(tile + half * 64 + t * 4, x + t * 4);
+    cp_async_commit();
+  }
+  cp_async_wait<1>();
+  __syncthreads();
+  y[t] = tile[t ^ 1] + tile[64 + t];  // fault: unawaited
+}
+extern "C" __global__ void unawaited_twin(const float* x, float* y) {
+  __shared__ __align__(16) float tile[128];
+  const unsigned t = threadIdx.x;
+  for (unsigned half = 0; half < 2; half++) {
+    if (t < 16) cp_async16(tile + half * 64 + t * 4, x + t * 4);
+    cp_async_commit();
+  }
+  cp_async_wait<1>();
+  __syncthreads();
+  const float first = tile[t ^ 1];
+  cp_async_wait<0>();
+  __syncthreads();
+  y[t] = first + tile[64 + t];
+}
+
+extern "C" __global__ void awaited_by_one(const float* x, float* y) {
+  __shared__ __align__(16) float tile[64];
+  const unsigned t = threadIdx.x;
+  if (t < 16) cp_async16(tile + t * 4, x + t * 4);
+  cp_async_commit();
+  cp_async_wait<0>();
+  if (t >= 16) y[t] = tile[t];  // fault: awaited_by_one
+}
+extern "C" __global__ void awaited_by_one_twin(const float* x, float* y) {
+  __shared__ __align__(16) float tile[64];
+  const unsigned t = threadIdx.x;
+  if (t < 16) cp_async16(tile + t * 4, x + t * 4);
+  cp_async_commit();
+  cp_async_wait<0>();
+  if (t < 16) y[t] = tile[t * 4];
+}
