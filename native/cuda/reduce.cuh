@@ -1,4 +1,4 @@
-// Sums, maxima and means over one axis, and sums of rows by group: a thread per element of the result, in f64 as on the CPU.
+// Sums, maxima and means over one axis, in f64 as on the CPU, and sums of rows by group.
 #pragma once
 #include "device.cuh"
 
@@ -18,16 +18,19 @@ struct Max {
   static __device__ double end(double total, long long) { return total; }
 };
 
-// x (rows,Outer,N,Inner) of row stride LDX → y (rows,Outer,Inner) of row stride LDY.
-template <class F, long long Outer, long long N, long long Inner, long long LDX, long long LDY>
+// x (rows,Outer,N,Inner) of row stride LDX → y (rows,Outer,Inner) of row stride LDY. LANES, 1 or 32, share an element.
+template <class F, int LANES, long long Outer, long long N, long long Inner, long long LDX, long long LDY>
 __device__ inline void reduce(int rows, const float* x, float* y) {
-  const long long number = thread_number();
+  const long long number = thread_number() / LANES;
+  const int lane = LANES == 1 ? 0 : int(threadIdx.x % LANES);
   const long long row = number / (Outer * Inner), e = number % (Outer * Inner);
   if (row >= rows) return;
   const float* from = x + row * LDX + e / Inner * (N * Inner) + e % Inner;
   double total = F::start();
-  for (long long n = 0; n < N; n++) total = F::step(total, from[n * Inner]);
-  y[row * LDY + e] = float(F::end(total, N));
+  for (long long n = lane; n < N; n += LANES) total = F::step(total, from[n * Inner]);
+#pragma unroll
+  for (int stride = LANES / 2; stride > 0; stride /= 2) total = F::step(total, __shfl_xor_sync(ALL_LANES, total, stride));
+  if (lane == 0) y[row * LDY + e] = float(F::end(total, N));
 }
 
 // x (rows,R,D), group (rows,R) → y (rows,G,D): Σ over rows of group g, in their order. Group numbers are clamped.

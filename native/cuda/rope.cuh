@@ -1,18 +1,19 @@
-// Rotary position embedding: a thread per pair.
+// Rotary position embedding: a thread per pair of some heads.
 #pragma once
 #include "device.cuh"
 
 namespace ultramem::cuda {
 
 // x (rows,H,D) → y (rows,H,D), row strides LDX and LDY. Pair i of a head turns by position · theta^(−2i/D); Half: pair
-// (i, i + D/2), else (2i, 2i + 1). The angle is reduced in f64, since positions go far beyond what f32 resolves.
-template <bool Half, int H, int D, int LDX, int LDY>
+// (i, i + D/2), else (2i, 2i + 1). The angle is reduced in f64, since positions go far beyond what f32 resolves; HEADS
+// heads, a divisor of H, share it.
+template <bool Half, int H, int D, int LDX, int LDY, int HEADS>
 __device__ inline void rope(int rows, const float* x, const int* positions, float* y, double theta) {
-  constexpr int PAIRS = D / 2;
+  constexpr int PAIRS = D / 2, GROUPS = H / HEADS;
   const long long number = thread_number();
-  const long long row = number / (H * PAIRS);
+  const long long row = number / (GROUPS * PAIRS);
   if (row >= rows) return;
-  const int head = int(number / PAIRS % H), i = int(number % PAIRS);
+  const int head = int(number / PAIRS % GROUPS) * HEADS, i = int(number % PAIRS);
   const double frequency = exp(-log(theta) / PAIRS * i);
   constexpr double TURN = 6.283185307179586477;
   const double angle = positions[row] * frequency;
@@ -21,9 +22,12 @@ __device__ inline void rope(int rows, const float* x, const int* positions, floa
   const int first = Half ? i : 2 * i, second = Half ? i + PAIRS : 2 * i + 1;
   const float* from = x + row * LDX + head * D;
   float* to = y + row * LDY + head * D;
-  const float a = from[first], b = from[second];
-  to[first] = a * cosine - b * sine;
-  to[second] = b * cosine + a * sine;
+#pragma unroll
+  for (int h = 0; h < HEADS; h++) {
+    const float a = from[h * D + first], b = from[h * D + second];
+    to[h * D + first] = a * cosine - b * sine;
+    to[h * D + second] = b * cosine + a * sine;
+  }
 }
 
 }  // namespace ultramem::cuda

@@ -4,7 +4,7 @@ import { unsupportedShape } from '../../support/errors/plan.ts';
 import { FEW_TOKENS } from '../variants.ts';
 import type { DeviceScheduler, Lower } from './launch.ts';
 import { firstStride, inFours, reads, updates, writes } from './operands.ts';
-import { WARPS, warpPer } from './threads.ts';
+import { largestDivisor, WARPS, warpPer } from './threads.ts';
 
 /** Widest head: a warp holds 8 elements of it per lane. */
 const MOST_WIDTH = 256;
@@ -12,13 +12,6 @@ const MOST_WIDTH = 256;
 const TURN = WARPS * 32;
 /** Blocks that fill a large device; a cache is not split into more parts than give so many. */
 const BLOCKS = 512;
-
-/** The largest divisor of the query heads of a kv head that is at most `most`. */
-function headsOf(group: number, most: number): number {
-  let heads = Math.min(group, most);
-  while (group % heads !== 0) heads--;
-  return heads;
-}
 
 type Given = Parameters<Lower<'attention'>>;
 
@@ -58,7 +51,7 @@ export const lowerAttention: Lower<'attention'> = (launch, at) => {
 function splitOverCache({ constants: c, rows, reads: r, writes: w }: Given[0], at: DeviceScheduler): void {
   const most = at.rowsAtMost(rows);
   // Up to 32 partial sums per lane.
-  const heads = headsOf(c.Hq / c.Hkv, Math.max(1, Math.floor(32 / Math.ceil(c.D / 32))));
+  const heads = largestDivisor(c.Hq / c.Hkv, Math.max(1, Math.floor(32 / Math.ceil(c.D / 32))));
   const blocks = (most * c.Hq) / heads;
   const turns = Math.ceil(c.C / TURN);
   const length = Math.ceil(turns / Math.min(turns, Math.max(1, Math.floor(BLOCKS / blocks)))) * TURN;
@@ -98,7 +91,7 @@ function splitOverCache({ constants: c, rows, reads: r, writes: w }: Given[0], a
 function shareTiles({ constants: c, rows, reads: r, writes: w }: Given[0], at: DeviceScheduler): void {
   // Static shared memory holds 48 KiB: the queries of a block beside a tile of 32 keys.
   const slots = c.D <= 128 ? 16 : 8;
-  const heads = headsOf(c.Hq / c.Hkv, slots);
+  const heads = largestDivisor(c.Hq / c.Hkv, slots);
   const vector = c.D % 4 === 0 ? 4 : 1;
   const tokens = Math.floor(slots / heads);
   at.emit({

@@ -1,4 +1,4 @@
-// elementwise, copy, einsum: a thread per element of the result.
+// elementwise and copy: a thread per element of the result.
 
 import type { View } from '../types.ts';
 import type { Lower } from './launch.ts';
@@ -36,21 +36,3 @@ export const lowerCopy: Lower<'copy'> = ({ constants: c, rows, reads: { x }, wri
     scalars: [],
     ...threadPer(at.rowsAtMost(rows) * product(c.dims)),
   });
-
-export const lowerEinsum: Lower<'einsum'> = ({ constants: c, rows, reads: { a, b }, writes: { y } }, at) => {
-  const kept = c.dims.slice(0, c.yRank);
-  const sides = ([strides, view]: readonly [readonly number[], View]) => [
-    tokenStride(view),
-    strides.slice(0, c.yRank),
-    strides.slice(c.yRank),
-  ];
-  at.emit({
-    kernel: 'einsum',
-    header: 'elementwise',
-    constants: [kept, c.dims.slice(c.yRank), ...sides([c.aStrides, a!]), ...sides([c.bStrides, b!]), tokenStride(y)],
-    rows,
-    pointers: [reads('a', a), reads('b', b), writes('y', y)],
-    scalars: [],
-    ...threadPer(at.rowsAtMost(rows) * product(kept)),
-  });
-};

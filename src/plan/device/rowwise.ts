@@ -18,16 +18,19 @@ export const lowerSoftmax: Lower<'softmax'> = ({ constants: { H, D }, rows, read
 
 const reductions: Readonly<Record<string, string>> = { sum: 'Sum', mean: 'Mean', max: 'Max' };
 
-export const lowerReduce: Lower<'reduce'> = ({ constants: c, rows, reads: { x }, writes: { y } }, at) =>
+export const lowerReduce: Lower<'reduce'> = ({ constants: c, rows, reads: { x }, writes: { y } }, at) => {
+  const elements = at.rowsAtMost(rows) * c.outer * c.inner;
+  const warp = c.inner === 1 && c.N >= 32;
   at.emit({
     kernel: 'reduce',
     header: 'reduce',
-    constants: [reductions[c.fn]!, c.outer, c.N, c.inner, tokenStride(x!), tokenStride(y)],
+    constants: [reductions[c.fn]!, warp ? 32 : 1, c.outer, c.N, c.inner, tokenStride(x!), tokenStride(y)],
     rows,
     pointers: [reads('x', x), writes('y', y)],
     scalars: [],
-    ...threadPer(at.rowsAtMost(rows) * c.outer * c.inner),
+    ...(warp ? warpPer(elements) : threadPer(elements)),
   });
+};
 
 export const lowerGroupSum: Lower<'group_sum'> = (
   { constants: { R, D, G }, rows, reads: { x, group }, writes: { y } },

@@ -1,19 +1,26 @@
 // rope and causal_conv: kernels that know where in its sequence a token stands.
 
+import { FEW_TOKENS } from '../variants.ts';
 import type { Lower } from './launch.ts';
 import { firstStride, reads, updates, writes } from './operands.ts';
-import { threadPer } from './threads.ts';
+import { largestDivisor, threadPer } from './threads.ts';
 
-export const lowerRope: Lower<'rope'> = ({ constants: c, rows, reads: { x, positions }, writes: { y } }, at) =>
+/** Heads that share an angle in a thread, where there are tokens enough to fill a device without splitting them. */
+const SHARED_HEADS = 8;
+
+export const lowerRope: Lower<'rope'> = ({ constants: c, rows, reads: { x, positions }, writes: { y } }, at) => {
+  const most = at.rowsAtMost(rows);
+  const heads = most <= FEW_TOKENS ? 1 : largestDivisor(c.H, SHARED_HEADS);
   at.emit({
     kernel: 'rope',
     header: 'rope',
-    constants: [c.layout === 'half', c.H, c.D, firstStride(x!), firstStride(y)],
+    constants: [c.layout === 'half', c.H, c.D, firstStride(x!), firstStride(y), heads],
     rows,
     pointers: [reads('x', x), reads('positions', positions), writes('y', y)],
     scalars: [c.theta],
-    ...threadPer((at.rowsAtMost(rows) * c.H * c.D) / 2),
+    ...threadPer((((most * c.H) / heads) * c.D) / 2),
   });
+};
 
 export const lowerCausalConv: Lower<'causal_conv'> = ({ constants: { D, K }, rows, reads: r, writes: w }, at) =>
   at.emit({

@@ -19,3 +19,10 @@ export const warpPer = (rows: number): { readonly grid: Extent3; readonly block:
   grid: [Math.max(1, Math.ceil(rows / WARPS)), 1, 1],
   block: [THREADS, 1, 1],
 });
+
+/** The largest divisor of `n` that is at most `most`: how many pieces of a group one thread or block takes. */
+export function largestDivisor(n: number, most: number): number {
+  let divisor = Math.min(n, most);
+  while (n % divisor !== 0) divisor--;
+  return divisor;
+}
