@@ -11,8 +11,8 @@ import { print } from './ir/print.ts';
 import { runPasses } from './passes/run-passes.ts';
 import { tapsAsOutputs } from './passes/taps-as-outputs.ts';
 import { makeDevicePlan, makePlan } from './plan/plan.ts';
+import type { Plan } from './plan/plans.ts';
 import { printPlan } from './plan/print.ts';
-import type { Plan } from './plan/types.ts';
 import { debug } from './support/debug.ts';
 
 export type { Built, Model };

@@ -7,7 +7,7 @@ import { explainFusion, type Note } from './passes/explain-fusion.ts';
 import { hoistWeights } from './passes/hoistWeights.ts';
 import { type PassRun, runPasses } from './passes/run-passes.ts';
 import { makePlan } from './plan/plan.ts';
-import type { Plan } from './plan/types.ts';
+import type { Plan } from './plan/plans.ts';
 
 export { parse as parseGraph } from './ir/parse.ts';
 export { print as printGraph } from './ir/print.ts';

@@ -1,7 +1,7 @@
 // Plan → text of every file of the generated folder. Pure: no disk, no clock, the same bytes for the same plan.
 
+import type { CpuPlan, DevicePlan, Plan } from '../plan/plans.ts';
 import { printPlan } from '../plan/print.ts';
-import type { CpuPlan, DevicePlan, Plan } from '../plan/types.ts';
 import { render } from './render.ts';
 import { emitRuntimeClass } from './runtime-class.ts';
 import { kernelsView, launchesView, simtView } from './views/device.ts';

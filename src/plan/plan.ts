@@ -9,8 +9,9 @@ import { GraphIndex } from './graph-index.ts';
 import { kernelChoice } from './kernels/index.ts';
 import { requireTokensFirst } from './kernels/operands.ts';
 import { estimateMemory } from './memory.ts';
+import type { CpuPlan, DevicePlan } from './plans.ts';
 import { type Device, Scheduler } from './scheduler.ts';
-import type { Buffer, CpuPlan, DevicePlan, PlanFor, PlanTensor, Schedule, Variant } from './types.ts';
+import type { Buffer, PlanFor, PlanTensor, Schedule, Variant } from './types.ts';
 import { tokenRanges } from './variants.ts';
 
 /**

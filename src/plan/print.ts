@@ -2,7 +2,8 @@
 
 import { type Loc, typeText } from '../ir/graph.ts';
 import type { DeviceLaunch } from './device/launch.ts';
-import type { AnyLaunch, Buffer, Count, Plan, Schedule, View } from './types.ts';
+import type { Plan } from './plans.ts';
+import type { AnyLaunch, Buffer, Count, Schedule, View } from './types.ts';
 
 /** Prints a plan; the same text for the same plan. */
 export function printPlan(plan: Plan): string {

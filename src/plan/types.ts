@@ -2,7 +2,6 @@
 
 import type { Dim, Loc, Meta, SymbolDim, Type } from '../ir/graph.ts';
 import type { DType } from '../support/dtype.ts';
-import type { DeviceLaunch } from './device/launch.ts';
 import type { Kernel, KernelForms } from './launch.ts';
 
 /** Who owns a buffer's memory: the caller, the checkpoint, the session, the loaded model, or one run. */
@@ -132,11 +131,3 @@ export interface PlanFor<Target extends string, L> {
   readonly memory: MemoryEstimate;
   readonly decisions: readonly Decision[];
 }
-
-/** Everything runs on the CPU. */
-export type CpuPlan = PlanFor<'cpu', AnyLaunch>;
-
-/** Prepare runs on the CPU, steps run on a device: with the driver of a GPU (cuda), or thread by thread on the CPU (simt). */
-export type DevicePlan = PlanFor<'cuda', DeviceLaunch>;
-
-export type Plan = CpuPlan | DevicePlan;

@@ -9,7 +9,7 @@ import { writeFiles } from '../../src/build/write-files.ts';
 import { emit } from '../../src/codegen/emit.ts';
 import type { Graph } from '../../src/ir/index.ts';
 import { makePlan } from '../../src/plan/plan.ts';
-import type { Plan } from '../../src/plan/types.ts';
+import type { Plan } from '../../src/plan/plans.ts';
 import { readSwitch } from '../../src/support/env.ts';
 import { type Tensor, zeros } from '../../src/support/tensor.ts';
 

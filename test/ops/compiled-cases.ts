@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { buildAddon } from '../../src/build/build-addon.ts';
 import { emit } from '../../src/codegen/emit.ts';
 import { type Graph, verify } from '../../src/ir/index.ts';
-import type { Plan } from '../../src/plan/types.ts';
+import type { Plan } from '../../src/plan/plans.ts';
 import type { LoadedModel } from '../../src/runtime/engine.ts';
 import { loadNative } from '../../src/runtime/native-engine.ts';
 import { UltramemError } from '../../src/support/errors.ts';

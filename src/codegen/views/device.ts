@@ -1,7 +1,8 @@
 // Views of templates/cuda: the kernels of a variant, and the table of its launches.
 
 import type { DeviceLaunch, DevicePointer } from '../../plan/device/launch.ts';
-import type { Buffer, DevicePlan, Variant } from '../../plan/types.ts';
+import type { DevicePlan } from '../../plan/plans.ts';
+import type { Buffer, Variant } from '../../plan/types.ts';
 import { type DType, dtypeBytes } from '../../support/dtype.ts';
 import { invariant } from '../../support/errors.ts';
 import { comment, count, f32Literal, f64Literal, i32Literal, ints, stringLiteral } from '../cpp.ts';

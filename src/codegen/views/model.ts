@@ -1,6 +1,7 @@
 // Views of templates/cpu/model.cc and schedules.h: descriptors of the model's tensors and its entry points.
 
-import type { Plan, PlanTensor } from '../../plan/types.ts';
+import type { Plan } from '../../plan/plans.ts';
+import type { PlanTensor } from '../../plan/types.ts';
 import { stringLiteral } from '../cpp.ts';
 
 export function schedulesView(plan: Plan, source: string): object {
