@@ -27,7 +27,7 @@ __device__ inline void write_best(const TopList<K>& list, long long row, int par
 template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC>
 __device__ inline void score_topk_one(int tokens, const float* q, const float* keys, float* values, int* index, int* partial) {
   constexpr int WARPS = 8, LANES = 8, AT_ONCE = 32 / LANES * WARPS;
-  constexpr int PART = (N + PARTS - 1) / PARTS;
+  constexpr int PART = ceil_div(N, PARTS);
   constexpr int TILE = PART <= 32 ? 32 : PART <= 64 ? 64 : PART <= 128 ? 128 : 256;
   constexpr int ROUNDS = TILE / AT_ONCE, OFFERING = TILE / 32;
   constexpr int STAGE = D < 2048 ? D : 2048;
@@ -111,7 +111,7 @@ __device__ inline void score_topk_tile(int tokens, const float* q, const float* 
   using Tile = ScoreTile<D, K, TOKENS>;
   constexpr int THREADS = 256, WARPS = 8, KEYS = Tile::KEYS, DEPTH = Tile::DEPTH, SIZE = TopList<K>::SIZE;
   constexpr int OWN = TOKENS / 16;  // tokens of a thread, by 4 keys
-  constexpr int PART = (N + PARTS - 1) / PARTS;
+  constexpr int PART = ceil_div(ceil_div(N, PARTS), KEYS) * KEYS;
   constexpr int LOADS = KEYS * DEPTH / VEC / THREADS;
 
   const int tile = int(blockIdx.x), head = int(blockIdx.y) % H, part = int(blockIdx.z);

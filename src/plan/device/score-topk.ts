@@ -13,6 +13,9 @@ const COUNTED_TILES = 8;
 /** Tokens that share a reading of the keys. */
 const TILES = [16, 32, 64] as const;
 
+/** Keys that score_topk_tile holds at once; its parts are multiples of it. */
+const KEYS = 64;
+
 /** How the work is laid out. */
 interface Layout {
   /** Tokens of a block; 1 stands for the kernel of one token. */
@@ -28,7 +31,7 @@ const listSize = (K: number): number => Math.max(32, 2 ** Math.ceil(Math.log2(K)
 /** Bytes of shared memory of score_topk_tile, as native/cuda/score_topk.cuh lays it out. */
 function sharedBytes(D: number, K: number, tile: number): number {
   const queries = Math.ceil(D / 32) * 32 * tile;
-  const area = Math.max(32 * 64, tile * 65);
+  const area = Math.max(32 * KEYS, tile * (KEYS + 1));
   return tile * listSize(K) * 8 + (queries + area) * 4;
 }
 
@@ -45,8 +48,9 @@ function layout({ constants: { H, N, D, K }, loc }: Launch<'score_topk'>, most: 
   }
   const tile = fitting.find((size) => size >= most) ?? fitting.at(-1)!;
   const tiles = Math.min(Math.ceil(most / tile), COUNTED_TILES);
-  const parts = Math.min(Math.ceil(BLOCKS / (H * tiles)), Math.floor(N / Math.max(64, 4 * K)));
-  return { tile, parts: Math.max(1, parts), shared: sharedBytes(D, K, tile) };
+  // A part costs a reading of the tile's queries and K keys per token: a wide tile has fewer.
+  const keys = Math.ceil(Math.max((N * H * tiles) / BLOCKS, (tile === 64 ? 6 : 4) * K) / KEYS) * KEYS;
+  return { tile, parts: Math.ceil(N / keys), shared: sharedBytes(D, K, tile) };
 }
 
 /** The launch that scores; returns the partial lists where there are several parts. */

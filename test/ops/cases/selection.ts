@@ -67,6 +67,7 @@ const topks = [
   topkCase([2, 65], 17, 'nan'),
   topkCase([2, 192], 16, 'normal'),
   topkCase([300], 42, 'ties'),
+  topkCase([1500], 256, 'ties'),
 ];
 
 /** Scores of the keys for a token and head. */
@@ -109,6 +110,7 @@ const scoreTopks = [
   scoreTopkCase({ H: 4, n: 65, d: 7, k: 65, perHead: false }),
   scoreTopkCase({ H: 3, n: 33, d: 10, k: 5, perHead: true }),
   scoreTopkCase({ H: 2, n: 130, d: 16, k: 42, perHead: true }),
+  scoreTopkCase({ H: 8, n: 530, d: 36, k: 200, perHead: true }),
 ];
 
 /** Score of a key for one rank. */
@@ -151,6 +153,8 @@ const gatherDots = [
   gatherDotCase({ H: 2, n: 46, m: 7, d: 24, r: 2 }),
   gatherDotCase({ H: 2, n: 20, m: 16, d: 48, r: 2 }),
   gatherDotCase({ H: 3, n: 17, m: 5, d: 9, r: 3, perRank: true }),
+  gatherDotCase({ H: 1, n: 9, m: 5, d: 1100, r: 2 }),
+  gatherDotCase({ H: 2, n: 9, m: 33, d: 150, r: 8, perRank: true }),
 ];
 
 /** Best cells of a grid by the sum over cores: positions and each core's score. */
@@ -211,6 +215,7 @@ const gridTopks = [
   gridTopkCase({ H: 1, m: 5, r: 3, h: 4, k: 25 }),
   gridTopkCase({ H: 3, m: 6, r: 3, h: 3, k: 5 }),
   gridTopkCase({ H: 2, m: 42, r: 1, h: 1, k: 42 }),
+  gridTopkCase({ H: 1, m: 40, r: 8, h: 8, k: 256 }),
 ];
 
 function rescoreCase(sizes: Sizes): OpCase {
@@ -266,6 +271,7 @@ const rescores = [
   rescoreCase({ H: 2, n: 20, m: 16, d: 12, r: 2, h: 2, k: 16, shuffled: true }),
   rescoreCase({ H: 3, n: 11, m: 5, d: 5, r: 3, h: 4, k: 9, perRank: true }),
   rescoreCase({ H: 2, n: 9, m: 4, d: 6, r: 2, h: 1, k: 4, perRank: true, shuffled: true }),
+  rescoreCase({ H: 1, n: 30, m: 17, d: 5, r: 8, h: 8, k: 256, perRank: true }),
 ];
 
 function groupSumCase(tail: readonly number[], R: number, groups: number): OpCase {
@@ -320,6 +326,7 @@ const gatherPools = [
   gatherPoolCase({ N: 100, Dv: 160, R: 32, h: 2, E: 4 }),
   gatherPoolCase({ N: 7, Dv: 12, R: 5, h: 4, E: 9 }),
   gatherPoolCase({ N: 16, Dv: 9, R: 8, h: 3, E: 4 }),
+  gatherPoolCase({ N: 50, Dv: 256, R: 100, h: 8, E: 16 }),
 ];
 
 export const selectionCases: readonly OpCase[] = [
