@@ -20,7 +20,7 @@ export { trace };
 
 export interface CompileOptions extends Partial<BuildOptions> {
   /** `simt`: the CUDA kernels, run thread by thread on the CPU with every access checked; slow. */
-  readonly target?: 'cpu' | 'simt';
+  readonly target?: 'cpu' | 'cuda' | 'simt';
   /** Give the taps that survive fusion as further outputs, to compare them with a reference. */
   readonly taps?: boolean;
 }
@@ -39,14 +39,15 @@ export const loadModel = (file: string, config?: unknown): Promise<Model> => imp
 /** Model → text, without touching disk or starting programs. The same model gives the same bytes. */
 export function translate(model: Model, options: Pick<CompileOptions, 'taps' | 'target'> = {}): Stages {
   const timed = timer();
+  const onDevice = options.target === 'cuda' || options.target === 'simt';
   const traced = timed('trace', () => trace(model)); //                       dsl  → ir: nodes with types and call sites
   const { graph } = timed('passes', () => runPasses(traced)); //              ir   → ir: fold, fuse, hoist what is known at load
   const fused = options.taps ? tapsAsOutputs(graph) : graph;
-  const plan = timed('plan', () => (options.target === 'simt' ? makeDevicePlan(fused) : makePlan(fused))); //                       ir   → plan: kernels, views, buffers, variants
+  const plan = timed('plan', () => (onDevice ? makeDevicePlan(fused) : makePlan(fused))); //                       ir   → plan: kernels, views, buffers, variants
   debug(2, () => printPlan(plan));
   const source = model.loc === undefined ? 'a model' : basename(model.loc.file);
   const texts = { source, graphBefore: print(traced), graphAfter: print(fused) };
-  const files = timed('emit', () => emit(plan, texts)); //                    plan → text
+  const files = timed('emit', () => emit(plan, texts, options.target === 'cuda' ? 'cuda' : 'simt')); //                    plan → text
   debug(4, () => [...files].map(([path, text]) => `── ${path}\n${text}`).join('\n'));
   return { traced, fused, plan, files };
 }

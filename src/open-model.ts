@@ -17,7 +17,7 @@ import {
 } from './runtime/index.ts';
 
 export interface OpenOptions {
-  readonly target: 'cpu' | 'simt' | 'interpreter';
+  readonly target: 'cpu' | 'cuda' | 'simt' | 'interpreter';
   readonly march?: string | undefined;
   readonly threads?: number | undefined;
   /** Sequences that the session holds at once. */
@@ -58,7 +58,7 @@ async function native(model: Model, weights: WeightsLike, options: OpenOptions):
   let addon: ReturnType<typeof requireAddon>;
   try {
     const built = await compile(model, {
-      target: target === 'simt' ? 'simt' : 'cpu',
+      target: target === 'interpreter' ? 'cpu' : target,
       outDir,
       signal,
       onProgress,

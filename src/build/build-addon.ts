@@ -3,12 +3,13 @@
 import { readFile, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { Files } from '../codegen/emit.ts';
+import type { Backend, Files } from '../codegen/emit.ts';
 import { readSwitch, switchesInKey } from '../support/env.ts';
 import { compileAborted, folderFault } from '../support/errors/build.ts';
 import { cachedFile, cacheFolder } from './cache.ts';
 import { runCmake } from './cmake.ts';
 import { nativeDigest, nativeFolder, sha256 } from './digest.ts';
+import { buildFatbins, chooseArchitectures, findNvcc } from './nvcc.ts';
 import { findCmake, findToolchain } from './toolchain.ts';
 import { copyAtomically, writeFiles } from './write-files.ts';
 
@@ -19,6 +20,8 @@ export interface BuildOptions {
   readonly march?: string | undefined;
   /** `-fsanitize=` values, for tests. */
   readonly sanitize?: string | undefined;
+  /** Architectures to build kernels for, where the files hold any: `80`, `sm_90`, `compute_90` (PTX); default: see chooseArchitectures. */
+  readonly arch?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((stage: string, fraction?: number) => void) | undefined;
 }
@@ -50,6 +53,7 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
   const toolchain = await findToolchain(march, cacheFolder());
   const sources = new Map([...files].filter(([path]) => /\.(cc|h|cu)$|^CMakeLists\.txt$|^package\.json$/.test(path)));
   const flags = sanitize === undefined ? '' : `-fsanitize=${sanitize} -fno-omit-frame-pointer -g`;
+  const kernels = backendOf(files) === 'cuda' ? await kernelBuild(files, options.arch) : undefined;
   const digest = sha256(
     JSON.stringify([
       [...sources],
@@ -58,6 +62,8 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
       march,
       flags,
       switchesInKey(),
+      kernels?.nvcc.identity ?? '',
+      kernels?.architectures ?? [],
       process.platform,
       process.arch,
       await versions(),
@@ -67,6 +73,14 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
   const { path, cached } = await cachedFile(digest, file, async (folder) => {
     await findCmake();
     await writeFiles(folder, sources);
+    if (kernels !== undefined) {
+      await buildFatbins({
+        ...kernels,
+        folder,
+        signal,
+        onProgress: (fraction) => onProgress?.('compiling kernels', fraction),
+      });
+    }
     onProgress?.('compiling', 0);
     await runCmake({
       folder,
@@ -75,6 +89,11 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
         ULTRAMEM_NATIVE: nativeFolder.replace(/\/$/, ''),
         ULTRAMEM_MARCH: march,
         ULTRAMEM_DIGEST: digest.slice(0, 16),
+        ...(kernels && {
+          ULTRAMEM_KERNELS: folder,
+          ULTRAMEM_ARCHITECTURES: kernels.architectures.join(', '),
+          ULTRAMEM_TOOLKIT: String(Math.round(Number(kernels.nvcc.version) * 1000)),
+        }),
         ULTRAMEM_FLAGS: `${flags} ${readSwitch('CXXFLAGS') ?? ''}`.trim(),
       },
       signal,
@@ -90,6 +109,19 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
     throw folderFault(outDir, 'output folder', cause, 'Choose another one with --out.');
   }
   return { dir: outDir, addon, digest, cached };
+}
+
+/** What the files say that runs their kernels; undefined where the CPU runs the steps. */
+function backendOf(files: Files): Backend | undefined {
+  if (!files.has('device.cc')) return undefined;
+  return [...files.keys()].some((path) => path.startsWith('simt_')) ? 'simt' : 'cuda';
+}
+
+/** @throws UltramemError no-nvcc, nvcc-unusable, nvcc-too-old, unknown-arch */
+async function kernelBuild(files: Files, arch: readonly string[] | undefined) {
+  const nvcc = await findNvcc();
+  const architectures = await chooseArchitectures(nvcc, arch);
+  return { nvcc, architectures, sources: [...files.keys()].filter((path) => path.endsWith('.cu')) };
 }
 
 /** Versions of the packages that a build takes sources or settings from. */

@@ -9,7 +9,8 @@ import type { Terminal } from './terminal.ts';
 interface CompileOptions {
   readonly config?: string;
   readonly out?: string;
-  readonly target: 'cpu';
+  readonly target: 'cpu' | 'cuda' | 'simt';
+  readonly arch?: string;
   readonly march: string;
   readonly json?: boolean;
 }
@@ -20,14 +21,19 @@ export function compileVerb(terminal: Terminal): Command {
     .argument('<model>', 'TypeScript file whose default export is a model, or a function from a config to one')
     .addOption(configOption())
     .option('--out <folder>', 'where to put the result (default: generated/<name>)')
-    .addOption(new Option('--target <target>', 'what to compile for').choices(['cpu']).default('cpu'))
+    .addOption(new Option('--target <target>', 'what to compile for').choices(['cpu', 'cuda', 'simt']).default('cpu'))
     .addOption(marchOption())
+    .option(
+      '--arch <list>',
+      "cuda: devices to build for, as 80,sm_90,compute_90 (default: this machine's, else 80, 90 and PTX)",
+    )
     .addOption(jsonOption())
     .addHelpText(
       'after',
       examples(
         'ultramem compile examples/bytes-lm/model.ts',
         'ultramem compile model.ts --config sizes.json --out build/model --march x86-64-v3',
+        'ultramem compile model.ts --target cuda --arch 80,90',
         'DEBUG=2 ultramem compile model.ts     # the plan, each choice with its reason',
       ),
     )
@@ -38,6 +44,7 @@ export function compileVerb(terminal: Terminal): Command {
       const built = await compile(model, {
         target: options.target,
         march: options.march,
+        arch: options.arch?.split(','),
         signal: terminal.signal,
         onProgress: (stage) => terminal.progress(stage),
         ...(options.out === undefined ? {} : { outDir: options.out }),

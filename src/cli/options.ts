@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import { badJson, unreadableFile } from '../support/errors/cli.ts';
 
-export const targets = ['cpu', 'simt', 'interpreter'] as const;
+export const targets = ['cpu', 'cuda', 'simt', 'interpreter'] as const;
 export type Target = (typeof targets)[number];
 
 /** A whole number within bounds; commander turns the refusal into a usage error. */

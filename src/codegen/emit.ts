@@ -22,11 +22,14 @@ export interface Companions {
 
 type File = readonly [path: string, text: string];
 
+/** What runs the kernels of a device plan: a GPU, or the CPU thread by thread. */
+export type Backend = 'cuda' | 'simt';
+
 /** Emits the sources, build files, graphs, plan and runtime class of a model, sorted by path. */
-export function emit(plan: Plan, companions: Companions): Files {
+export function emit(plan: Plan, companions: Companions, backend: Backend = 'simt'): Files {
   const { source } = companions;
   const names = { model: plan.name, source };
-  const steps = plan.target === 'cpu' ? cpuSteps(plan, source) : simtSteps(plan, source);
+  const steps = plan.target === 'cpu' ? cpuSteps(plan, source) : deviceSteps(plan, source, backend);
   const sources = ['model.cc', 'prepare.cc', ...steps.sources];
   const files: File[] = [
     ['prepare.cc', render('cpu/schedule.cc', prepareView(plan.prepare, names))],
@@ -35,7 +38,13 @@ export function emit(plan: Plan, companions: Companions): Files {
     ['model.cc', render('cpu/model.cc', modelView(plan, source))],
     [
       'CMakeLists.txt',
-      render('addon/CMakeLists.txt', { source, name: plan.name, sources, instrumented: steps.instrumented }),
+      render('addon/CMakeLists.txt', {
+        source,
+        name: plan.name,
+        sources,
+        instrumented: steps.instrumented,
+        embedsKernels: plan.target === 'cuda' && backend === 'cuda',
+      }),
     ],
     ['package.json', render('addon/package.json', { name: plan.name })],
     ['graph.before.ir', companions.graphBefore],
@@ -59,20 +68,23 @@ function cpuSteps(plan: CpuPlan, source: string): Steps {
   return { files, sources: files.map(([path]) => path), instrumented: [] };
 }
 
-function simtSteps(plan: DevicePlan, source: string): Steps {
+function deviceSteps(plan: DevicePlan, source: string, backend: Backend): Steps {
   const names = { model: plan.name, source };
+  const variants = plan.variants.map(({ name }) => name);
   const kernels = plan.variants.map(
     (v): File => [`step_${v.name}.cu`, render('cuda/kernels.cu', kernelsView(v, names))],
   );
   const host: File[] = [
     ['launches.cc', render('cuda/launches.cc', launchesView(plan, source))],
-    ['device.cc', render('cuda/simt-device.cc', { source, variants: plan.variants.map(({ name }) => name) })],
+    ['device.cc', render(`cuda/${backend}-device.cc`, { source, variants })],
   ];
+  const sources = host.map(([path]) => path);
+  if (backend === 'cuda') return { files: [...kernels, ...host], sources, instrumented: [] };
   const simt = plan.variants.map((v): File => [`simt_${v.name}.cc`, render('cuda/simt.cc', simtView(v, names))]);
   const instrumented = simt.map(([path]) => path);
   return {
     files: [...kernels, ...host, ...simt],
-    sources: [...host.map(([path]) => path), ...instrumented, '${ULTRAMEM_NATIVE}/simt/simt.cc'],
+    sources: [...sources, ...instrumented, '${ULTRAMEM_NATIVE}/simt/simt.cc'],
     instrumented,
   };
 }

@@ -56,12 +56,12 @@ export function kernelSpills(spills: readonly Spill[]): UltramemError {
 
 const hints = {
   'no-driver':
-    "Install NVIDIA's driver (`nvidia-smi` shows whether it works), or run on the CPU: device 'cpu', or 'auto' to take what there is.",
-  'driver-too-old': "Install a newer NVIDIA driver, or run on the CPU: device 'cpu'.",
+    "Install NVIDIA's driver (`nvidia-smi` shows whether it works), or run on the CPU: target cpu.",
+  'driver-too-old': "Install a newer NVIDIA driver, or run on the CPU: target cpu.",
   'no-device':
-    "Look at `nvidia-smi` and CUDA_VISIBLE_DEVICES; in a container, start it with the GPU handed in. Or run on the CPU: device 'cpu'.",
+    "Look at `nvidia-smi` and CUDA_VISIBLE_DEVICES; in a container, start it with the GPU handed in. Or run on the CPU: target cpu.",
   'no-kernel-image':
-    "Compile the model again with this device's architecture in --arch, or run on the CPU: device 'cpu'.",
+    "Compile the model again with this device's architecture in --arch, or run on the CPU: target cpu.",
   'cuda-failed':
     'The session cannot go on; open a new one. If it happens again, please report it with the kernel and the line it came from.',
 } as const;
