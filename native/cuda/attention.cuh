@@ -12,13 +12,8 @@ __device__ inline void attention_append(int rows, const float* k, const float* v
                                         float* kcache, float* vcache) {
   constexpr int WIDTH = Hkv * D;
   const int row = int(blockIdx.x), thread = int(threadIdx.x);
-  if (row >= rows) return;
-  const int own = positions[row], of = sequence[row];
-  int again = 0;
-  for (int later = row + 1 + thread; later < rows; later += THREADS)
-    again |= positions[later] == own && sequence[later] == of;
-  if (__syncthreads_or(again)) return;
-  const long long place = ((long long)(of) * C + own) * WIDTH;
+  if (row >= rows || written_again<THREADS>(row, rows, positions, sequence, C)) return;
+  const long long place = ((long long)(sequence[row]) * C + positions[row]) * WIDTH;
   for (int e = thread; e < WIDTH; e += THREADS) {
     kcache[place + e] = k[(long long)(row) * LDK + e];
     vcache[place + e] = v[(long long)(row) * LDV + e];

@@ -29,4 +29,47 @@ __device__ inline void causal_conv(int rows, const float* x, const float* w, con
   }
 }
 
+// The same y for many tokens, a block per token: what the window would hold by then is looked for among the tokens before.
+template <int D, int K, int LDX, int LDY, int THREADS>
+__device__ inline void causal_conv_many(int rows, const float* x, const float* w, const int* positions, const int* sequence,
+                                        const float* window, float* y) {
+  constexpr int SLOTS = K > 1 ? K - 1 : 1;
+  __shared__ int sources[K];  // by tap: the token that the window's input came from, or −1 for a former step's
+  const int row = int(blockIdx.x), thread = int(threadIdx.x), lane = thread % 32;
+  if (row >= rows) return;
+  const int position = positions[row], of = sequence[row];
+  for (int j = 1 + thread / 32; j < K && j <= position; j += THREADS / 32) {
+    int source = -1;
+    for (int first = row - 1; first >= 0 && source < 0; first -= 32) {
+      const int before = first - lane;
+      const bool same = before >= 0 && sequence[before] == of && positions[before] % SLOTS == (position - j) % SLOTS;
+      const unsigned found = __ballot_sync(ALL_LANES, same);
+      if (found != 0) source = first - (__ffs(int(found)) - 1);
+    }
+    if (lane == 0) sources[j] = source;
+  }
+  __syncthreads();
+  const float* past = window + (long long)(of) * ((K - 1) * D);
+  for (int column = thread; column < D; column += THREADS) {
+    float sum = w[column * K + (K - 1)] * x[(long long)(row) * LDX + column];
+#pragma unroll
+    for (int j = 1; j < K; j++) {
+      if (j > position) break;
+      const int source = sources[j];
+      const float* from = source < 0 ? past + (position - j) % SLOTS * D : x + (long long)(source) * LDX;
+      sum += w[column * K + (K - 1 - j)] * from[column];
+    }
+    y[(long long)(row) * LDY + column] = sum;
+  }
+}
+
+// The window after many tokens: the last token of a place stays. A block per token.
+template <int D, int K, int LDX, int THREADS>
+__device__ inline void causal_conv_keep(int rows, const float* x, const int* positions, const int* sequence, float* window) {
+  const int row = int(blockIdx.x);
+  if (row >= rows || written_again<THREADS>(row, rows, positions, sequence, K - 1)) return;
+  float* to = window + ((long long)(sequence[row]) * (K - 1) + positions[row] % (K - 1)) * D;
+  for (int column = int(threadIdx.x); column < D; column += THREADS) to[column] = x[(long long)(row) * LDX + column];
+}
+
 }  // namespace ultramem::cuda

@@ -77,4 +77,13 @@ __device__ inline float block_sum(float value) {
   return value;
 }
 
+// Whether a token after `row` has its sequence and, counted modulo `slots`, its position: the same in the whole block.
+template <int THREADS>
+__device__ inline bool written_again(int row, int rows, const int* positions, const int* sequence, int slots) {
+  int again = 0;
+  for (int later = row + 1 + int(threadIdx.x); later < rows; later += THREADS)
+    again |= sequence[later] == sequence[row] && positions[later] % slots == positions[row] % slots;
+  return __syncthreads_or(again) != 0;
+}
+
 }  // namespace ultramem::cuda
