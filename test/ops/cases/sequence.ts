@@ -57,6 +57,18 @@ const prefillThenDecode: readonly (readonly Run[])[] = [
 /** A sequence that starts again at position 0 sees nothing of its former tokens. */
 const restarted: readonly (readonly Run[])[] = [[[0, 0, 9]], [[0, 0, 4]], [[0, 4, 1]]];
 
+/** Positions enough that a device splits them over blocks. */
+const farAlong: readonly (readonly Run[])[] = [
+  [[0, 0, 64]],
+  [[0, 64, 64]],
+  [[0, 128, 20]],
+  [[0, 148, 1]],
+  [
+    [1, 0, 2],
+    [0, 149, 1],
+  ],
+];
+
 const places = (runs: readonly Run[]): { positions: Tensor<'i32'>; sequence: Tensor<'i32'> } => {
   const tokens = runs.flatMap(([sequence, from, count]) =>
     Array.from({ length: count }, (_, i) => [sequence, from + i] as const),
@@ -142,6 +154,7 @@ function attentionCase(
 const attentions = [
   attentionCase('prefill, decode and a mix', { heads: 2, kept: 2, hd: 8, context: 32 }, prefillThenDecode),
   attentionCase('shared key heads', { heads: 6, kept: 2, hd: 5, context: 40 }, prefillThenDecode),
+  attentionCase('far along', { heads: 4, kept: 2, hd: 4, context: 300 }, farAlong),
   attentionCase('restarted', { heads: 1, kept: 1, hd: 32, context: 16 }, restarted),
 ];
 
