@@ -6,8 +6,8 @@
 
 namespace ultramem::simt {
 
-// A write in a cell: time | thread | bytes of the word | bytes written in this block (shared memory) | atomic | by a copy
-// that is under way.
+// A write in a cell: time | thread | bytes of the word | bytes written in this block (shared memory) | atomic |
+// by a copy that is under way.
 // A read: time | first thread | another thread | bytes of the word | other blocks read it too.
 inline constexpr int kTime = 25, kThread = 15, kOther = 5;
 inline constexpr unsigned kMask = 11, kValid = 7, kAtomic = 6, kPending = 5;
@@ -28,7 +28,8 @@ struct Access {
   const void* place;
 };
 
-[[gnu::noinline]] inline void note_race(Worker& w, const Fiber& f, const Access& a, uint64_t time, int thread, bool write) {
+[[gnu::noinline]] inline void note_race(Worker& w, const Fiber& f, const Access& a, uint64_t time, int thread,
+                                          bool write) {
   const bool own = time >= w.first_time && (time ^ w.time) % kTick == 0;
   note(w, {.kind = Kind::race, .place = a.place, .address = a.at, .bytes = a.bytes, .block = w.block_number,
            .other_block = own ? w.block_number : -1, .thread = int(f.thread), .other_thread = thread, .write = a.write,
@@ -121,7 +122,8 @@ inline void check_shared(Worker& w, Fiber& f, uintptr_t offset, unsigned mask, c
   Cell& cell = w.cells[offset / 4];
   if (!a.write || a.atomic) {
     const uint64_t write = cell.write;
-    const unsigned valid = write >> kTime >= w.first_time && (write >> kTime ^ w.time) % kTick == 0 ? write >> kValid & 15 : 0;
+    const bool of_block = write >> kTime >= w.first_time;
+    const unsigned valid = of_block ? write >> kValid & 15 : 0;
     if ((valid & mask) != mask) [[unlikely]] note_unwritten(w, f, a);
     else if (write >> kPending & 1) [[unlikely]] note_unawaited(w, f, a, write >> kThread & 1023);
   }

@@ -29,7 +29,8 @@ inline void copy_async(Fiber& f, void* to, const void* from, size_t bytes, size_
   w.copying = true;
   const Access read{reinterpret_cast<uintptr_t>(from), bytes - zeros, false, false, place};
   const Access write{reinterpret_cast<uintptr_t>(to), bytes, true, false, place};
-  if (w.checking && (write.at % bytes || read.at % bytes)) refuse(w, f, write.at % bytes ? write : read, Kind::misaligned);
+  if (w.checking && write.at % bytes) refuse(w, f, write, Kind::misaligned);
+  if (w.checking && read.at % bytes) refuse(w, f, read, Kind::misaligned);
   if (w.checking && write.at - w.shared >= w.shared_bytes) refuse(w, f, write, Kind::out_of_bounds);
   if (zeros < bytes) look(w, f, read);
   look(w, f, write);

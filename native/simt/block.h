@@ -33,7 +33,15 @@ struct Warp {
   Lanes seen[kWarp];  // the same per pair of lanes, where only some of them synchronised
 };
 
-enum class Kind : uint8_t { out_of_bounds, misaligned, unwritten_read, race, divergent_barrier, unawaited_copy, inactive_lane };
+enum class Kind : uint8_t {
+  out_of_bounds,
+  misaligned,
+  unwritten_read,
+  race,
+  divergent_barrier,
+  unawaited_copy,
+  inactive_lane,
+};
 
 // A finding as it is noticed: put into words when the launch is over.
 struct Raw {

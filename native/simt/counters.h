@@ -84,7 +84,8 @@ inline void settle(Worker& w) {
   w.sites->used.clear();
 }
 
-[[gnu::noinline]] inline void count(Worker& w, const Fiber& f, uintptr_t at, size_t bytes, SiteKind kind, const void* place) {
+[[gnu::noinline]] inline void count(Worker& w, const Fiber& f, uintptr_t at, size_t bytes, SiteKind kind,
+                                      const void* place) {
   Sites& sites = *w.sites;
   const uint64_t key = reinterpret_cast<uint64_t>(place) << 8 | f.thread / kWarp << 2 | kind;
   Sites::Known& known = sites.known[(key ^ key >> 8 ^ key >> 16) % 256];

@@ -135,7 +135,8 @@ inline void start_context(Fiber& fiber, void (*body)()) {
 
 // Address space whose pages come into being when touched.
 inline char* reserve(size_t bytes, size_t alignment) {
-  void* at = mmap(nullptr, bytes + alignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* at = mmap(nullptr, bytes + alignment, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (at == MAP_FAILED) throw std::bad_alloc();
   madvise(at, bytes + alignment, MADV_DONTDUMP);
   return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(at) + alignment - 1) & ~(alignment - 1));

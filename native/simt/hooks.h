@@ -4,25 +4,33 @@
 
 extern "C" {
 
-#define SIMT_ACCESS(bytes)                                                                                            \
-  void __tsan_read##bytes(void* at) { ultramem::simt::access<false, bytes>(at, __builtin_return_address(0)); }        \
-  void __tsan_write##bytes(void* at) { ultramem::simt::access<true, bytes>(at, __builtin_return_address(0)); }        \
-  void __tsan_volatile_read##bytes(void* at) { ultramem::simt::access<false, bytes>(at, __builtin_return_address(0)); } \
-  void __tsan_volatile_write##bytes(void* at) { ultramem::simt::access<true, bytes>(at, __builtin_return_address(0)); }
+#define SIMT_ONE(name, write, bytes) \
+  void __tsan_##name##bytes(void* at) { ultramem::simt::access<write, bytes>(at, __builtin_return_address(0)); }
+#define SIMT_ACCESS(bytes)             \
+  SIMT_ONE(read, false, bytes)         \
+  SIMT_ONE(write, true, bytes)         \
+  SIMT_ONE(volatile_read, false, bytes) \
+  SIMT_ONE(volatile_write, true, bytes)
 SIMT_ACCESS(1)
 SIMT_ACCESS(2)
 SIMT_ACCESS(4)
 SIMT_ACCESS(8)
 SIMT_ACCESS(16)
 #undef SIMT_ACCESS
+#undef SIMT_ONE
 
-#define SIMT_UNALIGNED(bytes)                                                                                          \
-  void __tsan_unaligned_read##bytes(void* at) { ultramem::simt::access_range(at, bytes, false, __builtin_return_address(0)); } \
-  void __tsan_unaligned_write##bytes(void* at) { ultramem::simt::access_range(at, bytes, true, __builtin_return_address(0)); }
-SIMT_UNALIGNED(2)
-SIMT_UNALIGNED(4)
-SIMT_UNALIGNED(8)
-SIMT_UNALIGNED(16)
+#define SIMT_UNALIGNED(name, write, bytes)                                           \
+  void __tsan_unaligned_##name##bytes(void* at) {                                    \
+    ultramem::simt::access_range(at, bytes, write, __builtin_return_address(0));      \
+  }
+SIMT_UNALIGNED(read, false, 2)
+SIMT_UNALIGNED(read, false, 4)
+SIMT_UNALIGNED(read, false, 8)
+SIMT_UNALIGNED(read, false, 16)
+SIMT_UNALIGNED(write, true, 2)
+SIMT_UNALIGNED(write, true, 4)
+SIMT_UNALIGNED(write, true, 8)
+SIMT_UNALIGNED(write, true, 16)
 #undef SIMT_UNALIGNED
 
 void __tsan_read_range(void* at, size_t bytes) {

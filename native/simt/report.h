@@ -58,7 +58,8 @@ inline std::string say(const Launch& launch, const Worker& w, const Raw& raw) {
     if (at != std::string::npos) detail.replace(at, 2, std::to_string(raw.other_thread));
     return text + detail + (other.empty() ? "" : " (" + other + ")");
   }
-  text += std::string(raw.write ? "writes " : "reads ") + std::to_string(raw.bytes) + " bytes of " + place_of(w, raw.address);
+  text += raw.write ? "writes " : "reads ";
+  text += std::to_string(raw.bytes) + " bytes of " + place_of(w, raw.address);
   if (raw.kind == Kind::out_of_bounds) return text + ", out of its bounds";
   if (raw.kind == Kind::misaligned) return text + ", an address that they may not have";
   if (raw.kind == Kind::unwritten_read) return text + ", which nobody wrote";

@@ -1,6 +1,7 @@
 // Which thread of a block runs: each until it waits. Barriers, and exchanges of a warp.
 #pragma once
 #include "counters.h"
+#include "lanes.h"
 
 namespace ultramem::simt {
 
@@ -110,33 +111,6 @@ inline int barrier(Worker& w, Fiber& f, int op, int value, const void* place) {
   return w.result[op];
 }
 
-// The lane whose value a shuffle takes.
-inline unsigned source_lane(int op, unsigned lane, int param, int width) {
-  const unsigned segment = lane & ~unsigned(width - 1);
-  const unsigned last = segment + unsigned(width) - 1;
-  const unsigned p = unsigned(param);
-  switch (op) {
-    case kShfl: return segment | (p & unsigned(width - 1));
-    case kShflUp: return lane >= segment + p && lane >= p ? lane - p : lane;
-    case kShflDown: return lane + p <= last && p < kWarp ? lane + p : lane;
-    default: return (lane ^ p) <= last ? (lane ^ p) % kWarp : lane;
-  }
-}
-
-inline uint64_t reduce_two(int op, uint64_t a, uint64_t b) {
-  const int32_t sa = int32_t(a), sb = int32_t(b);
-  switch (op) {
-    case 8: return uint32_t(a + b);
-    case 9: return uint32_t(sa < sb ? sa : sb);
-    case 10: return uint32_t(sa > sb ? sa : sb);
-    case 11: return a < b ? a : b;
-    case 12: return a > b ? a : b;
-    case 13: return a & b;
-    case 14: return a | b;
-    default: return a ^ b;
-  }
-}
-
 // Orders what the lanes did before after each other.
 inline void sync_lanes(Worker& w, unsigned n, unsigned lanes) {
   Warp& warp = w.warp[n];
@@ -148,10 +122,11 @@ inline void sync_lanes(Worker& w, unsigned n, unsigned lanes) {
   uint64_t known[kWarp] = {};
   for (unsigned left = lanes; left; left &= left - 1) {
     const Lanes& seen = warp.seen[std::countr_zero(left)];
-    for (unsigned lane = 0; lane < kWarp; lane++) known[lane] = known[lane] < seen.time[lane] ? seen.time[lane] : known[lane];
+    for (unsigned lane = 0; lane < kWarp; lane++) known[lane] = std::max(known[lane], seen.time[lane]);
   }
   for (unsigned left = lanes; left; left &= left - 1) known[std::countr_zero(left)] = time;
-  for (unsigned left = lanes; left; left &= left - 1) std::memcpy(warp.seen[std::countr_zero(left)].time, known, sizeof known);
+  for (unsigned left = lanes; left; left &= left - 1)
+    std::memcpy(warp.seen[std::countr_zero(left)].time, known, sizeof known);
 }
 
 // All lanes of the group have come: gives each what it asked for.

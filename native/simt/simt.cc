@@ -120,7 +120,8 @@ void launch(const Kernel& kernel, const Shape& shape, void* const* args, const O
       if (told == kMostFindings || !places.emplace(raw.kind, program().line(raw.place)).second) continue;
       const std::string text = say(launch, w, raw);
       if (text.empty()) continue;
-      findings.push_back({name_of(raw.kind), kernel.name, std::string(kernel.name) + " (" + kernel.place + "): " + text});
+      const std::string launched = std::string(kernel.name) + " (" + kernel.place + "): ";
+      findings.push_back({name_of(raw.kind), kernel.name, launched + text});
       told++;
     }
   }

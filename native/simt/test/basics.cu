@@ -6,7 +6,8 @@ __device__ inline float warp_sum(float value) {
   return value;
 }
 
-extern "C" __global__ void __launch_bounds__(128) add(const float* __restrict__ x, const float* __restrict__ y, float* __restrict__ z, const int* __restrict__ n) {
+extern "C" __global__ void __launch_bounds__(128)
+    add(const float* __restrict__ x, const float* __restrict__ y, float* __restrict__ z, const int* __restrict__ n) {
   const int i = int(blockIdx.x * blockDim.x + threadIdx.x);
   if (i < *n) z[i] = x[i] + y[i];
 }

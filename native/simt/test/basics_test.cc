@@ -62,8 +62,12 @@ static void exchanges(const simt::Options& options) {
     const unsigned expected[16] = {0xaaaaaaaau, 1, 1, 0x11111111u << v % 4, 496, unsigned(-40), v < 3 ? v : v - 3,
                                    v % 8 + 3 > 7 ? v : v + 3, v / 16 * 16 + 5, v ^ 1, 32, 1, 1, v ^ 2,
                                    v < 16 ? v ^ 1 : v ^ 2, bits};
-    for (int i = 0; i < 16; i++)
-      if (out.at[t * 16 + unsigned(i)] != expected[i]) std::printf("votes: thread %u, %d: %u, not %u\n", t, i, out.at[t * 16 + unsigned(i)], expected[i]), failures++;
+    for (int i = 0; i < 16; i++) {
+      if (out.at[t * 16 + unsigned(i)] != expected[i]) {
+        std::printf("votes: thread %u, %d: %u, not %u\n", t, i, out.at[t * 16 + unsigned(i)], expected[i]);
+        failures++;
+      }
+    }
   }
 }
 

@@ -34,14 +34,15 @@ static std::string faulty_line(const std::string& name) {
   std::string line;
   for (int number = 1; std::getline(source, line); number++) {
     const size_t at = line.find("// fault: " + name);
-    if (at != std::string::npos && line.size() == at + 10 + name.size()) return "planted.cu:" + std::to_string(number) + ":";
+    if (at != std::string::npos && line.size() == at + 10 + name.size())
+      return "planted.cu:" + std::to_string(number) + ":";
   }
   return "no such line";
 }
 
 // words: what the message must hold, apart by '|'.
-static void plant(const simt::Kernel& bug, const simt::Kernel& twin, const char* kind, std::string words, int blocks = 2,
-                  bool null = false) {
+static void plant(const simt::Kernel& bug, const simt::Kernel& twin, const char* kind, std::string words,
+                  int blocks = 2, bool null = false) {
   const simt::Shape shape{{unsigned(blocks), 1, 1}, {64, 1, 1}, 256};
   std::vector<float> values(64);
   for (int i = 0; i < 64; i++) values[size_t(i)] = float(i);
@@ -72,7 +73,8 @@ static void plant(const simt::Kernel& bug, const simt::Kernel& twin, const char*
 }
 
 #define PLANT(name, ...) \
-  plant(simt::kernel<name>(#name, "model.ts:7:3"), simt::kernel<name##_twin>(#name "_twin", "model.ts:7:3"), __VA_ARGS__)
+  plant(simt::kernel<name>(#name, "model.ts:7:3"), simt::kernel<name##_twin>(#name "_twin", "model.ts:7:3"), \
+        __VA_ARGS__)
 
 int main() {
   PLANT(read_behind, "out-of-bounds", "thread 63 of block 0 reads 4 bytes of x of 256 bytes at byte 256", 1);
@@ -87,13 +89,16 @@ int main() {
   PLANT(race_after_read, "race", "thread 31 of block 0 writes 4 bytes of shared memory, which thread 63|reads too", 1);
   PLANT(race_in_warp, "race", "thread 31 of block 0 reads 4 bytes of shared memory, which thread 30 writes too", 1);
   PLANT(race_of_halves, "race", "thread 47 of block 0 reads 4 bytes of shared memory, which thread 63 writes too", 1);
-  PLANT(race_of_blocks, "race", "thread 0 of block 1 writes 4 bytes of y of 256 bytes at byte 0, which thread 0 of another block");
+  PLANT(race_of_blocks, "race",
+        "thread 0 of block 1 writes 4 bytes of y of 256 bytes at byte 0, which thread 0 of another block");
   PLANT(early_return, "divergent-barrier", "thread 0 of block 0 waits at a barrier that thread 40 never reaches", 1);
-  PLANT(two_barriers, "divergent-barrier", "thread 32 of block 0 waits at a barrier while thread 0 waits at another|planted.cu", 1);
+  PLANT(two_barriers, "divergent-barrier",
+        "thread 32 of block 0 waits at a barrier while thread 0 waits at another|planted.cu", 1);
   PLANT(absent_lane, "inactive-lane", "thread 0 of block 0 has thread 7 in its mask, which has returned", 1);
   PLANT(inactive_source, "inactive-lane", "thread 0 of block 0 takes the value of thread 20, which takes no part", 1);
   PLANT(diverged_vote, "inactive-lane", "thread 0 of block 0 waits for thread 16, which its mask names", 1);
-  PLANT(unawaited, "unawaited-copy", "of block 0 reads 4 bytes of shared memory, which thread|copies and has not waited", 1);
+  PLANT(unawaited, "unawaited-copy",
+        "of block 0 reads 4 bytes of shared memory, which thread|copies and has not waited", 1);
   PLANT(awaited_by_one, "race", "thread 16 of block 0 reads 4 bytes of shared memory, which thread 4 writes too", 1);
   return failures != 0;
 }
