@@ -9,7 +9,7 @@
 
 namespace ultramem::simt {
 
-inline constexpr uintptr_t kGlobalBytes = uintptr_t(64) << 30;
+inline constexpr uintptr_t kGlobalBytes = uintptr_t(16) << 30;
 inline constexpr size_t kGuard = 256;  // at least, on both sides of an allocation
 
 // Per word of four bytes: which of them are allocated (high half) and which are written (low half).

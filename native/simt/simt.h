@@ -6,6 +6,7 @@
 //         kernels.cu
 // simt.cc is compiled without a sanitizer and linked into the same program or library as the kernels:
 //     g++ -std=c++20 -O2 -Inative -pthread -c native/simt/simt.cc
+// In a library, both with -fPIC -fvisibility=hidden: libraries loaded side by side must not share variables.
 #pragma once
 #include <cstddef>
 #include <cstdint>
