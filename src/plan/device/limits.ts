@@ -8,6 +8,8 @@ export const MAX_KEPT = 256;
 export const MAX_RANKS = 8;
 export const MAX_CORES = 8;
 export const MAX_GROUPS = 16;
+/** Blocks along the second and third axis of a grid. */
+export const MAX_GRID = 65535;
 
 /** Shared memory that a block may have on every architecture from 8.0 on. */
 export const SHARED_BYTES = 96 * 1024;

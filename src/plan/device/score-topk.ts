@@ -2,7 +2,7 @@
 
 import type { Launch, View } from '../types.ts';
 import type { DeviceScheduler, Lower } from './launch.ts';
-import { atMost, MAX_KEPT, SHARED_BYTES } from './limits.ts';
+import { atMost, MAX_GRID, MAX_KEPT, SHARED_BYTES } from './limits.ts';
 import { firstStride, inFours, reads, writes } from './operands.ts';
 
 const THREADS = 256;
@@ -18,7 +18,7 @@ const KEYS = 64;
 
 /** How the work is laid out. */
 interface Layout {
-  /** Tokens of a block; 1 stands for the kernel of one token. */
+  /** Tokens of a block; 1 stands for the kernel of one token, which also takes queries too wide to hold several. */
   readonly tile: number;
   /** Parts of the keys. */
   readonly parts: number;
@@ -35,16 +35,12 @@ function sharedBytes(D: number, K: number, tile: number): number {
   return tile * listSize(K) * 8 + (queries + area) * 4;
 }
 
-function layout({ constants: { H, N, D, K }, loc }: Launch<'score_topk'>, most: number): Layout {
-  if (most === 1) {
-    // A part is worth its block where it drops at least half of its keys.
-    const parts = Math.min(Math.ceil(BLOCKS / H), Math.floor(N / Math.max(64, 2 * K)));
-    return { tile: 1, parts: Math.max(1, parts), shared: 0 };
-  }
+function layout({ H, N, D, K }: Launch<'score_topk'>['constants'], most: number): Layout {
   const fitting = TILES.filter((tile) => sharedBytes(D, K, tile) <= SHARED_BYTES);
-  if (fitting.length === 0) {
-    const widest = Math.floor((SHARED_BYTES - sharedBytes(0, K, TILES[0])) / (4 * TILES[0] * 32)) * 32;
-    atMost('score_topk', 'the width of keys', D, widest, loc);
+  if (most === 1 || fitting.length === 0) {
+    // A part is worth its block where it drops at least half of its keys.
+    const parts = Math.min(Math.ceil(BLOCKS / (H * most)), Math.floor(N / Math.max(64, 2 * K)));
+    return { tile: 1, parts: Math.max(1, parts), shared: 0 };
   }
   const tile = fitting.find((size) => size >= most) ?? fitting.at(-1)!;
   const tiles = Math.min(Math.ceil(most / tile), COUNTED_TILES);
@@ -54,13 +50,14 @@ function layout({ constants: { H, N, D, K }, loc }: Launch<'score_topk'>, most: 
 }
 
 /** The launch that scores; returns the partial lists where there are several parts. */
-export function emitScores(launch: Launch<'score_topk'>, at: DeviceScheduler): { parts: number; partial: View | null } {
+function emitScores(launch: Launch<'score_topk'>, at: DeviceScheduler): { parts: number; partial: View | null } {
   const { constants: c, rows, writes: w } = launch;
   const q = launch.reads.q as View;
   const keys = launch.reads.packed as View;
   atMost('score_topk', 'k', c.K, MAX_KEPT, launch.loc);
   const most = at.rowsAtMost(rows);
-  const { tile, parts, shared } = layout(launch, most);
+  const { tile, parts, shared } = layout(c, most);
+  if (tile === 1) atMost('score_topk', `T with keys of ${c.D} elements`, most, MAX_GRID, launch.loc);
   const partial =
     parts === 1
       ? null

@@ -111,6 +111,7 @@ const scoreTopks = [
   scoreTopkCase({ H: 3, n: 33, d: 10, k: 5, perHead: true }),
   scoreTopkCase({ H: 2, n: 130, d: 16, k: 42, perHead: true }),
   scoreTopkCase({ H: 8, n: 530, d: 36, k: 200, perHead: true }),
+  scoreTopkCase({ H: 1, n: 70, d: 2100, k: 3, perHead: false }),
 ];
 
 /** Score of a key for one rank. */
