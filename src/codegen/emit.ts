@@ -76,7 +76,7 @@ function deviceSteps(plan: DevicePlan, source: string, backend: Backend): Steps 
   );
   const host: File[] = [
     ['launches.cc', render('cuda/launches.cc', launchesView(plan, source))],
-    ['device.cc', render(`cuda/${backend}-device.cc`, { source, variants })],
+    ['device.cc', render(backend === 'cuda' ? 'cuda/cuda-device.cc' : 'cuda/simt-device.cc', { source, variants })],
   ];
   const sources = host.map(([path]) => path);
   if (backend === 'cuda') return { files: [...kernels, ...host], sources, instrumented: [] };
@@ -84,6 +84,7 @@ function deviceSteps(plan: DevicePlan, source: string, backend: Backend): Steps 
   const instrumented = simt.map(([path]) => path);
   return {
     files: [...kernels, ...host, ...simt],
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: CMake fills it in
     sources: [...sources, ...instrumented, '${ULTRAMEM_NATIVE}/simt/simt.cc'],
     instrumented,
   };

@@ -55,11 +55,10 @@ export function kernelSpills(spills: readonly Spill[]): UltramemError {
 }
 
 const hints = {
-  'no-driver':
-    "Install NVIDIA's driver (`nvidia-smi` shows whether it works), or run on the CPU: target cpu.",
-  'driver-too-old': "Install a newer NVIDIA driver, or run on the CPU: target cpu.",
+  'no-driver': "Install NVIDIA's driver (`nvidia-smi` shows whether it works), or run on the CPU: target cpu.",
+  'driver-too-old': 'Install a newer NVIDIA driver, or run on the CPU: target cpu.',
   'no-device':
-    "Look at `nvidia-smi` and CUDA_VISIBLE_DEVICES; in a container, start it with the GPU handed in. Or run on the CPU: target cpu.",
+    'Look at `nvidia-smi` and CUDA_VISIBLE_DEVICES; in a container, start it with the GPU handed in. Or run on the CPU: target cpu.',
   'no-kernel-image':
     "Compile the model again with this device's architecture in --arch, or run on the CPU: target cpu.",
   'cuda-failed':

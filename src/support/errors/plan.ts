@@ -15,7 +15,7 @@ export function unsupportedShape(
   loc?: { file: string; line: number; column: number },
 ): UltramemError {
   return new UltramemError('unsupported-shape', `${op}${place(loc)}: ${attribute} must be ${limit}, got ${got}`, {
-    hint: 'The graph is valid (the interpreter runs it), but the cpu target has no kernel for it. Rewrite this part of the model.',
+    hint: 'The graph is valid (the interpreter runs it), but this target has no kernel for it. Rewrite this part of the model.',
     details: { op, attribute, limit, got },
   });
 }
