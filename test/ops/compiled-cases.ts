@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildAddon } from '../../src/build/build-addon.ts';
-import { emit } from '../../src/codegen/emit.ts';
+import { type Backend, emit } from '../../src/codegen/emit.ts';
 import { type Graph, verify } from '../../src/ir/index.ts';
 import type { Plan } from '../../src/plan/plans.ts';
 import type { LoadedModel } from '../../src/runtime/engine.ts';
@@ -23,7 +23,7 @@ const GROUP = 24;
 const require = createRequire(import.meta.url);
 
 /** Adds a test per case, and one on the cases that the target refuses: each must name its limit, and they must be few. */
-export function testCases(test: Test, target: string, makePlan: (graph: Graph) => Plan): void {
+export function testCases(test: Test, target: 'cpu' | Backend, makePlan: (graph: Graph) => Plan): void {
   const refusal = ({ graph }: OpCase): UltramemError | undefined => {
     try {
       makePlan(graph);
@@ -42,7 +42,7 @@ export function testCases(test: Test, target: string, makePlan: (graph: Graph) =
     let loaded: Promise<LoadedModel> | undefined;
     for (const [i, opCase] of group.entries()) {
       test(opCase.name, async () => {
-        loaded ??= load(makePlan(graph), graph, group);
+        loaded ??= load(makePlan(graph), graph, group, target === 'cuda' ? 'cuda' : 'simt');
         await check(await loaded, graph, opCase, i);
       });
     }
@@ -71,9 +71,9 @@ function groupsOf(all: readonly OpCase[]): OpCase[][] {
   return [...groups, ...stateful.map((opCase) => [opCase])];
 }
 
-async function load(plan: Plan, graph: Graph, group: readonly OpCase[]): Promise<LoadedModel> {
+async function load(plan: Plan, graph: Graph, group: readonly OpCase[], backend: Backend): Promise<LoadedModel> {
   verify(graph);
-  const files = emit(plan, { source: 'cases.ts', graphBefore: '', graphAfter: '' });
+  const files = emit(plan, { source: 'cases.ts', graphBefore: '', graphAfter: '' }, backend);
   const built = await buildAddon(plan.name, files, { outDir: freshFolder(plan.name) });
   const weights = group.flatMap((opCase, i) =>
     Object.entries(dataOf(opCase, seed).weights).map(([id, tensor]) => [`c${i}_${id}`, tensor] as const),

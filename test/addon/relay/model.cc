@@ -54,9 +54,9 @@ void step(const StepArgs& a) {
   }
 }
 
-const Variant variants[] = {{"one", 1, 0, step}, {"many", 16, 4096, step}};
+const Variant variants[] = {{"one", 1, 0, step, nullptr}, {"many", 16, 4096, step, nullptr}};
 const Model model = {"relay", "0123456789ab", "native", symbols, 2, inputs, 3, outputs, 1, weights, 3, states, 1,
-                     V * 4, 4096, 64, prepare, variants, 2};
+                     V * 4, 4096, 64, prepare, variants, 2, nullptr};
 
 }  // namespace
 
