@@ -382,6 +382,7 @@ const norms = (['rms', 'layer'] as const).flatMap((type) =>
     { shape: ['T', 24], bias: false },
     { shape: ['T', 2, 13], bias: false },
     { shape: ['T', 192], bias: true },
+    { shape: ['T', 300], bias: true },
   ].map(({ shape, bias }) => {
     const n = shape.at(-1) as number;
     const g = new GraphDraft('norm');
