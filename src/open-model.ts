@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { compile, type Model, trace } from './compile.ts';
+import { compile, fusedGraph, type Model, type Precision, trace } from './compile.ts';
 import { describeGraph, loadInterpreted } from './interpret-engine.ts';
 import {
   type DescribedTensor,
@@ -20,6 +20,8 @@ export interface OpenOptions {
   readonly target: 'cpu' | 'cuda' | 'simt' | 'interpreter';
   readonly march?: string | undefined;
   readonly threads?: number | undefined;
+  /** Default f32. The interpreter takes bf16 as the fused graph that devices run stores it. */
+  readonly precision?: Precision | undefined;
   /** Sequences that the session holds at once. */
   readonly maxSequences: number;
   /** Gives taps as further outputs: all of them on the interpreter, those that fusion keeps on cpu. */
@@ -52,7 +54,7 @@ export async function openModel(model: Model, weights: WeightsLike, options: Ope
 }
 
 async function native(model: Model, weights: WeightsLike, options: OpenOptions): Promise<LoadedModel> {
-  const { target, march, threads, taps, signal, onProgress } = options;
+  const { target, precision, march, threads, taps, signal, onProgress } = options;
   // Running a model leaves nothing behind but the cache: `compile` is the verb that writes a folder.
   const outDir = mkdtempSync(join(tmpdir(), `ultramem-${model.name}-`));
   let addon: ReturnType<typeof requireAddon>;
@@ -60,6 +62,7 @@ async function native(model: Model, weights: WeightsLike, options: OpenOptions):
     const built = await compile(model, {
       target: target === 'interpreter' ? 'cpu' : target,
       outDir,
+      precision,
       signal,
       onProgress,
       ...(march !== undefined && { march }),
@@ -78,7 +81,9 @@ async function native(model: Model, weights: WeightsLike, options: OpenOptions):
 }
 
 async function interpreted(model: Model, weights: WeightsLike, options: OpenOptions): Promise<LoadedModel> {
-  const { taps, signal, onProgress } = options;
+  const { taps, precision, signal, onProgress } = options;
   onProgress?.('loading weights');
-  return loadInterpreted(trace(model), weights, { signal, ...(taps !== undefined && { taps }) });
+  const traced = trace(model);
+  const graph = precision === 'bf16' ? fusedGraph(traced, { precision, ...(taps !== undefined && { taps }) }) : traced;
+  return loadInterpreted(graph, weights, { signal, ...(taps !== undefined && { taps }) });
 }

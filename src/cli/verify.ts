@@ -4,13 +4,22 @@ import Table from 'cli-table3';
 import { Command } from 'commander';
 import { nothingToVerify } from '../support/errors/cli.ts';
 import type { CaseReport } from '../verify/verify-case.ts';
-import { examples, jsonOption, marchOption, type Target, targetOption, threadsOption } from './options.ts';
+import {
+  examples,
+  jsonOption,
+  marchOption,
+  precisionOption,
+  type Target,
+  targetOption,
+  threadsOption,
+} from './options.ts';
 import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
 interface VerifyFlags {
   readonly target: Target;
   readonly march: string;
+  readonly precision: 'f32' | 'bf16';
   readonly threads?: number;
   readonly all?: boolean;
   readonly json?: boolean;
@@ -22,6 +31,7 @@ export function verifyVerb(terminal: Terminal): Command {
     .argument('<case>', 'name.safetensors with name.json beside it, or a folder of such cases')
     .option('--all', 'list every tensor, not only the worst and the wrong ones')
     .addOption(targetOption())
+    .addOption(precisionOption())
     .addOption(marchOption())
     .addOption(threadsOption())
     .addOption(jsonOption())
@@ -33,13 +43,20 @@ export function verifyVerb(terminal: Terminal): Command {
     .action(async (path: string, flags: VerifyFlags) => {
       const { openGoldens } = await import('../verify/golden.ts');
       const { verifyCase } = await import('../verify/verify-case.ts');
-      const { target, march, threads } = flags;
+      const { target, precision, march, threads } = flags;
       const reports: CaseReport[] = [];
       for (const golden of await openGoldens(path)) {
         terminal.signal.throwIfAborted();
         const onProgress = (stage: string): void => terminal.progress(`${golden.name}: ${stage}`);
         onProgress('reading');
-        const report = await verifyCase(golden, { target, march, threads, signal: terminal.signal, onProgress });
+        const report = await verifyCase(golden, {
+          target,
+          precision,
+          march,
+          threads,
+          signal: terminal.signal,
+          onProgress,
+        });
         reports.push(report);
         if (!flags.json) terminal.print(shown(report, flags.all === true));
       }
