@@ -13,8 +13,8 @@ const views: readonly string[] = ['reshape', 'transpose', 'slice'];
 const exempt: readonly string[] = ['topk', 'score_topk', 'gather_dot', 'grid_topk', 'rescore_topk', 'cast', 'constant'];
 
 /**
- * The graph with bf16 in place of f32 wherever a step stores floats. The caller's inputs and outputs, scores and what a topk
- * compares stay f32, and so does all that prepare computes with: casts stand where the two meet. For graphs after all passes.
+ * The graph with bf16 in place of f32 wherever a step stores floats. The caller's inputs and outputs, the residual
+ * stream, scores and what a topk compares stay f32, and so does all that prepare computes with: casts stand where the two meet. For graphs after all passes.
  */
 export function storeNarrow(graph: Graph): Graph {
   const uses = new Uses(graph);
@@ -85,12 +85,20 @@ function narrowValues(graph: Graph, uses: Uses): (id: ValueId) => boolean {
     if (isPrepared(uses, id)) return kept.has(id);
     if (node === undefined) return true; // a state
     if (views.includes(node.op)) return decide(node.inputs[0]!) || readsPrepared(node);
+    if (isSum(node, id) && uses.users(id).some((user) => user.results.some((result) => isSum(user, result.id))))
+      return false;
     return !exempt.includes(node.op) && !compared.has(id) && !(uses.isOutput(id) && uses.users(id).length === 0);
   };
   const readsPrepared = ({ inputs: [x] }: Node): boolean =>
     isPrepared(uses, x!) && uses.producer(x!)?.op !== 'constant';
   return decide;
 }
+
+/** Whether a value is a sum of two: many in a row are the residual stream, in which roundings would add up. */
+const isSum = (node: Node, id: ValueId): boolean =>
+  (node.op === 'add_norm' && id === node.results[0]!.id) ||
+  (node.op === 'binary' && node.attrs.fn === 'add') ||
+  (node.op === 'elementwise' && /^add\(/.test(node.attrs.expr as string));
 
 /** A value and what it is a view of, and so on. */
 function chain(uses: Uses, id: ValueId): ValueId[] {

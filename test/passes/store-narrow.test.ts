@@ -29,7 +29,11 @@ test('weights, caches and values of a decoder are narrow; what crosses the borde
     .filter(({ stage }) => stage === 'step')
     .flatMap((node) => node.results.map((r) => ({ node, r })));
   const wide = new Set(results.filter(({ r }) => r.type.dtype === 'f32').map(({ node }) => node.op));
-  assert.equal([...wide].sort(), ['einsum', 'rescore_topk', 'reshape', 'score_topk'], 'logits, scores');
+  assert.equal(
+    [...wide].sort(),
+    ['add_norm', 'binary', 'einsum', 'rescore_topk', 'reshape', 'score_topk'],
+    'residuals, logits, scores',
+  );
   assert.equal(
     graph.outputs.map(({ value }) => results.find(({ r }) => r.id === value)!.r.type.dtype),
     ['f32'],
