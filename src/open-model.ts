@@ -83,7 +83,9 @@ async function native(model: Model, weights: WeightsLike, options: OpenOptions):
 async function interpreted(model: Model, weights: WeightsLike, options: OpenOptions): Promise<LoadedModel> {
   const { taps, precision, signal, onProgress } = options;
   onProgress?.('loading weights');
-  const traced = trace(model);
-  const graph = precision === 'bf16' ? fusedGraph(traced, { precision, ...(taps !== undefined && { taps }) }) : traced;
-  return loadInterpreted(graph, weights, { signal, ...(taps !== undefined && { taps }) });
+  const asked = taps === undefined ? {} : { taps };
+  // What is stored narrow follows from fusion, whose taps are outputs.
+  if (precision === 'bf16')
+    return loadInterpreted(fusedGraph(trace(model), { precision, ...asked }), weights, { signal });
+  return loadInterpreted(trace(model), weights, { signal, ...asked });
 }

@@ -11,6 +11,16 @@ import { isKind, ops } from './ops/index.ts';
 /** Named tensors, as a record or a map. */
 export type Tensors = Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>;
 
+/** Told of a node's results as they are stored; what it returns stands in for them. */
+export type Settle = (node: Node, results: readonly Tensor[]) => readonly Tensor[];
+
+export interface StepOptions {
+  /** Return tapped values too. */
+  readonly taps?: boolean;
+  /** Lets another's choices count, to compare what follows from them. */
+  readonly settle?: Settle | undefined;
+}
+
 /** What a step gives back: outputs by name, and taps by name where they were asked for. */
 export interface StepResult {
   readonly outputs: Record<string, Tensor>;
@@ -72,7 +82,7 @@ export class Interpreter {
   }
 
   /** Runs one step; the sizes of step symbols (T) are read off the inputs. `taps` also returns all tapped values. */
-  step(inputs: Tensors, options: { taps?: boolean } = {}): StepResult {
+  step(inputs: Tensors, options: StepOptions = {}): StepResult {
     const symbols = { ...this.#symbols };
     const values = new Map<ValueId, Tensor>([...this.#prepared, ...this.#states]);
     for (const input of this.graph.inputs) {
@@ -85,7 +95,7 @@ export class Interpreter {
     const wanted = [...this.graph.outputs, ...(options.taps ? this.graph.taps : [])];
     const kept = new Set(wanted.map((entry) => entry.value));
     for (const [i, node] of this.#steps.entries()) {
-      runNode(node, values, symbols, this.#widened);
+      runNode(node, values, symbols, this.#widened, options.settle);
       for (const id of node.inputs) if (this.#lastUse.get(id) === i && !kept.has(id)) values.delete(id);
     }
     const pick = (entries: readonly Named[]) => Object.fromEntries(entries.map((e) => [e.name, values.get(e.value)!]));
@@ -105,7 +115,13 @@ export function interpret(
 type Widened = WeakMap<Tensor, Tensor>;
 
 /** Runs a node: operands stored narrow are widened for ops that compute in f32, results rounded to how they are stored. */
-function runNode(node: Node, values: Map<ValueId, Tensor>, symbols: Symbols, widened: Widened): void {
+function runNode(
+  node: Node,
+  values: Map<ValueId, Tensor>,
+  symbols: Symbols,
+  widened: Widened,
+  settle: Settle = (_, results) => results,
+): void {
   invariant(isKind(node.op), `no op is called ${node.op}`);
   const operands = node.inputs.map((id) => {
     const value = values.get(id);
@@ -121,8 +137,12 @@ function runNode(node: Node, values: Map<ValueId, Tensor>, symbols: Symbols, wid
   });
   const results = run(given, node.attrs, symbols);
   for (const i of states) if (given[i] !== operands[i]) stored(given[i]!, operands[i]!.dtype, operands[i]!);
+  const settled = settle(
+    node,
+    node.results.map(({ type }, i) => stored(results[i]!, type.dtype)),
+  );
   for (const [i, { id, type }] of node.results.entries()) {
-    const result = stored(results[i]!, type.dtype);
+    const result = settled[i]!;
     fit(`result of ${node.op}`, id, result, type, symbols);
     values.set(id, result);
   }
