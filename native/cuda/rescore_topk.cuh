@@ -13,10 +13,11 @@ namespace ultramem::cuda {
 // (H, C, R, R), shuffle (N*N) or null → slot (T, H, K) = row_index*N + col_index, then shuffle[slot]; scores (T, H, K, C).
 // LD…: token strides. Grid: tokens, H; 256 threads.
 template <int H, int N, int R, int D, int M, int C, int K, int QUERY_HEAD, int QUERY_RANK, int LD_ROW_INDEX, int LD_COL_INDEX,
-          int LDQ_ROW, int LDQ_COL, int LD_SLOT, int LD_SCORES, int PARTS, int VEC>
-__device__ inline void rescore_topk(int tokens, const int* row_index, const int* col_index, const float* q_row,
-                                    const float* q_col, const float* keys_row, const float* keys_col, const float* core,
-                                    const int* shuffle, int* slot, float* scores) {
+          int LDQ_ROW, int LDQ_COL, int LD_SLOT, int LD_SCORES, int PARTS, int VEC, class QR, class QC, class KR, class KC,
+          class W, class S>
+__device__ inline void rescore_topk(int tokens, const int* row_index, const int* col_index, const QR* q_row, const QC* q_col,
+                                    const KR* keys_row, const KC* keys_col, const W* core, const int* shuffle, int* slot,
+                                    S* scores) {
   static_assert(1 <= K && K <= M * M, "K places of the grid");
   constexpr int WARPS = 8, THREADS = WARPS * 32;
   using Query = RankQuery<R, D, QUERY_RANK>;
@@ -42,9 +43,14 @@ __device__ inline void rescore_topk(int tokens, const int* row_index, const int*
     }
   }
   const long long table = (long long)(h) * N * R * D;
-  const RankSide sides[2] = {{q_row + t * LDQ_ROW + h * QUERY_HEAD, keys_row + table, chosen, memory.row},
-                             {q_col + t * LDQ_COL + h * QUERY_HEAD, keys_col + table, chosen + M, memory.col}};
-  rank_scores<2, R, D, M, QUERY_RANK, true, VEC, WARPS>(sides, stage);
+  const RankSide<QR, KR, float> row = {q_row + t * LDQ_ROW + h * QUERY_HEAD, keys_row + table, chosen, memory.row};
+  const RankSide<QC, KC, float> col = {q_col + t * LDQ_COL + h * QUERY_HEAD, keys_col + table, chosen + M, memory.col};
+  if constexpr (same_type<QR, QC> && same_type<KR, KC>) {
+    rank_scores<2, R, D, M, QUERY_RANK, true, VEC, WARPS>({row, col}, stage);
+  } else {
+    rank_scores<1, R, D, M, QUERY_RANK, true, VEC, WARPS>({row}, stage);
+    rank_scores<1, R, D, M, QUERY_RANK, true, VEC, WARPS>({col}, stage + Query::FLOATS);
+  }
   select_cells(memory, core + h * C * R * R);
   for (int k = thread; k < K; k += THREADS) {
     const int cell = key_index(memory.lists[k]);

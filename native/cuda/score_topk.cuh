@@ -22,10 +22,10 @@ __device__ inline void write_best(const TopList<K>& list, long long row, int par
 }
 
 // One token. q (tokens, D), or (tokens, H, D) when PER_HEAD, token stride LDQ; keys (H, N, D) → values, index (tokens, H, K),
-// or partial (tokens, H, PARTS, K) keys of topk.cuh. VEC: floats per load, 4 or 1. Grid: PARTS, H, tokens; 256 threads.
+// or partial (tokens, H, PARTS, K) keys of topk.cuh. VEC: elements per load. Grid: PARTS, H, tokens; 256 threads.
 // Eight lanes share a key, so that a key's bytes are read once and in whole sectors.
-template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC>
-__device__ inline void score_topk_one(int tokens, const float* q, const float* keys, float* values, int* index, int* partial) {
+template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, class Q, class W>
+__device__ inline void score_topk_one(int tokens, const Q* q, const W* keys, float* values, int* index, int* partial) {
   constexpr int WARPS = 8, LANES = 8, AT_ONCE = 32 / LANES * WARPS;
   constexpr int PART = ceil_div(N, PARTS);
   constexpr int TILE = PART <= 32 ? 32 : PART <= 64 ? 64 : PART <= 128 ? 128 : 256;
@@ -39,8 +39,8 @@ __device__ inline void score_topk_one(int tokens, const float* q, const float* k
   if (token >= tokens) return;
   const int lane = int(threadIdx.x & 31), warp = int(threadIdx.x / 32);
   const int sub = lane % LANES, group = warp * (32 / LANES) + lane / LANES;
-  const float* from = q + (long long)(token) * LDQ + (PER_HEAD ? head * D : 0);
-  const float* table = keys + (long long)(head) * N * D;
+  const Q* from = q + (long long)(token) * LDQ + (PER_HEAD ? head * D : 0);
+  const W* table = keys + (long long)(head) * N * D;
   const int end = (part + 1) * PART < N ? (part + 1) * PART : N;
 
   TopList<K> list;
@@ -87,9 +87,9 @@ __device__ inline int mixed(int d, int i) {
 }
 
 // Both sides of a retrieval in one launch: blocks of the upper half of the grid's second axis take the column side.
-template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC>
-__device__ inline void score_topk_one_pair(int tokens, const float* q_row, const float* keys_row, int* partial_row,
-                                           const float* q_col, const float* keys_col, int* partial_col) {
+template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, class Q, class W>
+__device__ inline void score_topk_one_pair(int tokens, const Q* q_row, const W* keys_row, int* partial_row, const Q* q_col,
+                                           const W* keys_col, int* partial_col) {
   const bool col = int(blockIdx.y) >= H;
   score_topk_one<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC>(tokens, col ? q_col : q_row, col ? keys_col : keys_row, nullptr, nullptr,
                                                         col ? partial_col : partial_row);
@@ -106,8 +106,8 @@ struct ScoreTile {
 // Several tokens: a block holds the queries of TOKENS tokens and a running list for each while it walks over its part of the
 // keys, so keys are read once per tile of tokens. Grid: tiles, H, PARTS; 256 threads. TOKENS: 16, 32 or 64.
 // Dynamic shared memory: lists, queries, and the greater of DEPTH × KEYS and TOKENS × (KEYS + 1) floats.
-template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS>
-__device__ inline void score_topk_tile(int tokens, const float* q, const float* keys, float* values, int* index, int* partial) {
+template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS, class Q, class W>
+__device__ inline void score_topk_tile(int tokens, const Q* q, const W* keys, float* values, int* index, int* partial) {
   using Tile = ScoreTile<D, K, TOKENS>;
   constexpr int THREADS = 256, WARPS = 8, KEYS = Tile::KEYS, DEPTH = Tile::DEPTH, SIZE = TopList<K>::SIZE;
   constexpr int OWN = TOKENS / 16;  // tokens of a thread, by 4 keys
@@ -123,8 +123,8 @@ __device__ inline void score_topk_tile(int tokens, const float* q, const float* 
   float* area = queries + Tile::QUERIES;
   const int thread = int(threadIdx.x), lane = thread & 31, warp = thread / 32;
   const int ty = thread / 16, tx = thread % 16;
-  const float* from = q + (long long)(begin) * LDQ + (PER_HEAD ? head * D : 0);
-  const float* table = keys + (long long)(head) * N * D;
+  const Q* from = q + (long long)(begin) * LDQ + (PER_HEAD ? head * D : 0);
+  const W* table = keys + (long long)(head) * N * D;
   const int end = (part + 1) * PART < N ? (part + 1) * PART : N;
 
   for (int i = thread; i < Tile::LISTS; i += THREADS) lists[i] = 0;
@@ -201,9 +201,9 @@ __device__ inline void score_topk_tile(int tokens, const float* q, const float* 
 }
 
 // As score_topk_one_pair.
-template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS>
-__device__ inline void score_topk_tile_pair(int tokens, const float* q_row, const float* keys_row, int* partial_row,
-                                            const float* q_col, const float* keys_col, int* partial_col) {
+template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS, class Q, class W>
+__device__ inline void score_topk_tile_pair(int tokens, const Q* q_row, const W* keys_row, int* partial_row, const Q* q_col,
+                                            const W* keys_col, int* partial_col) {
   const bool col = int(blockIdx.y) >= H;
   score_topk_tile<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC, TOKENS>(tokens, col ? q_col : q_row, col ? keys_col : keys_row, nullptr,
                                                                  nullptr, col ? partial_col : partial_row);

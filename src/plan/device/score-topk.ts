@@ -3,7 +3,7 @@
 import type { Launch, View } from '../types.ts';
 import type { DeviceScheduler, Lower } from './launch.ts';
 import { atMost, MAX_GRID, MAX_KEPT, SHARED_BYTES } from './limits.ts';
-import { firstStride, inFours, reads, writes } from './operands.ts';
+import { firstStride, reads, runLength, writes } from './operands.ts';
 
 const THREADS = 256;
 /** Blocks that fill a device. */
@@ -66,7 +66,7 @@ function emitScores(launch: Launch<'score_topk'>, at: DeviceScheduler): { parts:
           shape: [q.shape[0]!, c.H, parts, c.K * 2],
         });
   const ldq = firstStride(q);
-  const width = inFours(q, ldq, c.D) && inFours(keys, c.D) ? 4 : 1;
+  const width = runLength(c.D, [q, ldq], [keys]);
   const constants = [c.H, c.N, c.D, c.K, c.perHead, ldq, parts, width];
   at.emit({
     kernel: tile === 1 ? 'score_topk_one' : 'score_topk_tile',
