@@ -5,14 +5,14 @@
 
 namespace ultramem::cuda {
 
-// Floats of a query that are held in shared memory at once, per side.
+// Elements of a query that are held in shared memory at once, per side.
 template <int R, int D, int QUERY_RANK>
 struct RankQuery {
   static constexpr int RANKS = QUERY_RANK == 0 ? 1 : R;
   static constexpr int MOST = 1024 / RANKS / 8 * 8;  // so that every stage begins where a run does
   static constexpr int STAGE = D < MOST ? D : MOST;
-  static constexpr int PITCH = (STAGE + 3) / 4 * 4;
-  static constexpr int FLOATS = RANKS * PITCH;
+  static constexpr int PITCH = (STAGE + 7) / 8 * 8;
+  static constexpr int SIZE = RANKS * PITCH;
 };
 
 // One side of a token and head: its query, its keys (N, R, D), its M clamped choices in shared memory, and where the scores go.
@@ -25,10 +25,10 @@ struct RankSide {
 };
 
 // Scores of SIDES sides at once by the WARPS warps of a block; out (M, R), or (R, M) when RANK_MAJOR. Eight lanes share a
-// row, so that its bytes are read once and in whole sectors. `stage`: shared, SIDES · FLOATS. Ends without a barrier.
+// row, so that its bytes are read once and in whole sectors. `stage`: shared, SIDES · SIZE. Ends without a barrier.
 template <int SIDES, int R, int D, int M, int QUERY_RANK, bool RANK_MAJOR, int VEC, int WARPS, class Q,
           class K, class Y>
-__device__ inline void rank_scores(const RankSide<Q, K, Y> (&sides)[SIDES], float* stage) {
+__device__ inline void rank_scores(const RankSide<Q, K, Y> (&sides)[SIDES], Q* stage) {
   using Query = RankQuery<R, D, QUERY_RANK>;
   constexpr int LANES = 8, GROUPS = 32 / LANES, COUNT = SIDES * M * R;
   const int lane = int(threadIdx.x & 31), warp = int(threadIdx.x / 32), sub = lane % LANES;
@@ -40,7 +40,7 @@ __device__ inline void rank_scores(const RankSide<Q, K, Y> (&sides)[SIDES], floa
 #pragma unroll 1
       for (int r = 0; r < Query::RANKS; r++)
         for (int d = int(threadIdx.x) * VEC; d < width; d += WARPS * 32 * VEC)
-          copy_floats<VEC>(stage + s * Query::FLOATS + r * Query::PITCH + d, sides[s].q + r * QUERY_RANK + start + d);
+          copy_run<VEC>(stage + s * Query::SIZE + r * Query::PITCH + d, sides[s].q + r * QUERY_RANK + start + d);
     __syncthreads();
     for (int first = warp * GROUPS; first < COUNT; first += WARPS * GROUPS) {
       const int i = first + lane / LANES < COUNT ? first + lane / LANES : COUNT - 1;
@@ -50,7 +50,7 @@ __device__ inline void rank_scores(const RankSide<Q, K, Y> (&sides)[SIDES], floa
       Y* out = second ? sides[SIDES - 1].out : sides[0].out;
       const int m = (second ? i - M * R : i) / R, r = (second ? i - M * R : i) % R;
       const K* row = keys + ((long long)(chosen[m]) * R + r) * D + start;
-      const float* with = stage + (second ? Query::FLOATS : 0) + (QUERY_RANK == 0 ? 0 : r * Query::PITCH);
+      const Q* with = stage + (second ? Query::SIZE : 0) + (QUERY_RANK == 0 ? 0 : r * Query::PITCH);
       float sum = 0;
       if (first + lane / LANES < COUNT) {
 #pragma unroll 4
@@ -77,7 +77,7 @@ template <int H, int N, int R, int D, int M, int QUERY_HEAD, int QUERY_RANK, int
           class K, class Y>
 __device__ inline void gather_dot(int tokens, const Q* q, const K* keys, const int* index, Y* y) {
   constexpr int WARPS = 8;
-  __shared__ __align__(16) float stage[RankQuery<R, D, QUERY_RANK>::FLOATS];
+  __shared__ __align__(16) Q stage[RankQuery<R, D, QUERY_RANK>::SIZE];
   __shared__ int chosen[M];
   const long long t = blockIdx.x;
   const int h = int(blockIdx.y);

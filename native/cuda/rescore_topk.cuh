@@ -21,8 +21,9 @@ __device__ inline void rescore_topk(int tokens, const int* row_index, const int*
   static_assert(1 <= K && K <= M * M, "K places of the grid");
   constexpr int WARPS = 8, THREADS = WARPS * 32;
   using Query = RankQuery<R, D, QUERY_RANK>;
+  constexpr bool alike = same_type<QR, QC> && same_type<KR, KC>;
   __shared__ GridMemory<M, R, C, K, WARPS> memory;
-  __shared__ __align__(16) float stage[2 * Query::FLOATS];
+  __shared__ __align__(16) QR stage_row[(alike ? 2 : 1) * Query::SIZE];
   __shared__ int chosen[2 * M];
   const long long t = blockIdx.x;
   const int h = int(blockIdx.y), thread = int(threadIdx.x);
@@ -45,11 +46,12 @@ __device__ inline void rescore_topk(int tokens, const int* row_index, const int*
   const long long table = (long long)(h) * N * R * D;
   const RankSide<QR, KR, float> row = {q_row + t * LDQ_ROW + h * QUERY_HEAD, keys_row + table, chosen, memory.row};
   const RankSide<QC, KC, float> col = {q_col + t * LDQ_COL + h * QUERY_HEAD, keys_col + table, chosen + M, memory.col};
-  if constexpr (same_type<QR, QC> && same_type<KR, KC>) {
-    rank_scores<2, R, D, M, QUERY_RANK, true, VEC, WARPS>({row, col}, stage);
+  if constexpr (alike) {
+    rank_scores<2, R, D, M, QUERY_RANK, true, VEC, WARPS>({row, col}, stage_row);
   } else {
-    rank_scores<1, R, D, M, QUERY_RANK, true, VEC, WARPS>({row}, stage);
-    rank_scores<1, R, D, M, QUERY_RANK, true, VEC, WARPS>({col}, stage + Query::FLOATS);
+    __shared__ __align__(16) QC stage_col[Query::SIZE];
+    rank_scores<1, R, D, M, QUERY_RANK, true, VEC, WARPS>({row}, stage_row);
+    rank_scores<1, R, D, M, QUERY_RANK, true, VEC, WARPS>({col}, stage_col);
   }
   select_cells(memory, core + h * C * R * R);
   for (int k = thread; k < K; k += THREADS) {

@@ -21,6 +21,22 @@ __device__ inline void write_best(const TopList<K>& list, long long row, int par
   });
 }
 
+// Offers the scores of 64 keys from `first` on to the running list of a token, both in shared memory, by a whole warp.
+template <int K>
+__device__ inline void offer_scores(Key* memory, const float* scores, int first, int end) {
+  const int lane = int(threadIdx.x & 31);
+  const Key last = memory[K - 1];
+  const Key low = first + lane < end ? make_key(scores[lane], first + lane) : 0;
+  const Key high = first + 32 + lane < end ? make_key(scores[32 + lane], first + 32 + lane) : 0;
+  if (!__any_sync(ALL_LANES, low > last || high > last)) return;
+  TopList<K> list;
+  list.load(memory);
+  list.offer(low);
+  list.offer(high);
+  __syncwarp();  // all lanes have read `last`
+  list.store(memory);
+}
+
 // One token. q (tokens, D), or (tokens, H, D) when PER_HEAD, token stride LDQ; keys (H, N, D) → values, index (tokens, H, K),
 // or partial (tokens, H, PARTS, K) keys of topk.cuh. VEC: elements per load. Grid: PARTS, H, tokens; 256 threads.
 // Eight lanes share a key, so that a key's bytes are read once and in whole sectors.
@@ -31,7 +47,7 @@ __device__ inline void score_topk_one(int tokens, const Q* q, const W* keys, flo
   constexpr int TILE = PART <= 32 ? 32 : PART <= 64 ? 64 : PART <= 128 ? 128 : 256;
   constexpr int ROUNDS = TILE / AT_ONCE, OFFERING = TILE / 32;
   constexpr int STAGE = D < 2048 ? D : 2048;
-  __shared__ __align__(16) float query[(STAGE + 3) / 4 * 4];
+  __shared__ __align__(16) Q query[STAGE];
   __shared__ float scores[TILE];
   __shared__ Key memory[OFFERING > 1 ? OFFERING / 2 * TopList<K>::SIZE : 1];
 
@@ -51,7 +67,7 @@ __device__ inline void score_topk_one(int tokens, const Q* q, const W* keys, flo
       const int width = D - start < STAGE ? D - start : STAGE;
       if (STAGE < D || first == part * PART) {
         if (STAGE < D) __syncthreads();
-        for (int d = int(threadIdx.x) * VEC; d < width; d += WARPS * 32 * VEC) copy_floats<VEC>(query + d, from + start + d);
+        for (int d = int(threadIdx.x) * VEC; d < width; d += WARPS * 32 * VEC) copy_run<VEC>(query + d, from + start + d);
         __syncthreads();
       }
 #pragma unroll(ROUNDS <= 2 ? 3 : 1)
@@ -121,7 +137,7 @@ __device__ inline void score_topk_tile(int tokens, const Q* q, const W* keys, fl
   Key* lists = reinterpret_cast<Key*>(dynamic_shared);
   float* queries = reinterpret_cast<float*>(lists + Tile::LISTS);
   float* area = queries + Tile::QUERIES;
-  const int thread = int(threadIdx.x), lane = thread & 31, warp = thread / 32;
+  const int thread = int(threadIdx.x), warp = thread / 32;
   const int ty = thread / 16, tx = thread % 16;
   const Q* from = q + (long long)(begin) * LDQ + (PER_HEAD ? head * D : 0);
   const W* table = keys + (long long)(head) * N * D;
@@ -178,19 +194,7 @@ __device__ inline void score_topk_tile(int tokens, const Q* q, const W* keys, fl
 #pragma unroll
       for (int k = 0; k < 4; k++) area[(ty * OWN + t) * (KEYS + 1) + tx * 4 + k] = sums[t][k];
     __syncthreads();
-    for (int t = warp; t < own; t += WARPS) {
-      const float* scores = area + t * (KEYS + 1);
-      const Key last = lists[t * SIZE + K - 1];
-      const Key low = first + lane < end ? make_key(scores[lane], first + lane) : 0;
-      const Key high = first + 32 + lane < end ? make_key(scores[32 + lane], first + 32 + lane) : 0;
-      if (!__any_sync(ALL_LANES, low > last || high > last)) continue;
-      TopList<K> list;
-      list.load(lists + t * SIZE);
-      list.offer(low);
-      list.offer(high);
-      __syncwarp();  // all lanes have read `last`
-      list.store(lists + t * SIZE);
-    }
+    for (int t = warp; t < own; t += WARPS) offer_scores<K>(lists + t * SIZE, area + t * (KEYS + 1), first, end);
   }
   __syncthreads();
   for (int t = warp; t < own; t += WARPS) {
