@@ -17,6 +17,11 @@ __host__ __device__ constexpr N ceil_div(N n, D d) {
 template <long long... Values>
 struct Ints {};
 
+template <class A, class B>
+constexpr bool same_type = false;
+template <class A>
+constexpr bool same_type<A, A> = true;
+
 // Elements of axes of these sizes; where the element of row-major number e lies by these strides.
 template <class Dims, class Strides>
 struct Walk;

@@ -82,6 +82,14 @@ __device__ inline void store_floats(BF16* to, const float* from) {
   }
 }
 
+// COUNT elements from place to place.
+template <int COUNT, class T>
+__device__ inline void copy_run(T* to, const T* from) {
+  float run[COUNT];
+  copy_floats<COUNT>(run, from);
+  store_floats<COUNT>(to, run);
+}
+
 // One element as a float, and back.
 template <class T>
 __device__ inline float load_float(const T* from) {

@@ -9,8 +9,9 @@ namespace ultramem::cuda {
 // [c*D/C, (c+1)*D/C) are weighted by score c. Slots are clamped to [0, G*N). Token strides LD….
 // LANES lanes hold LANES·VEC columns; the other lanes of a warp, and the WARPS warps of a piece, share the rows among them
 // and add up in fixed order. A piece is a token and a run of columns; a block of 8 warps has 8 / WARPS of them.
-template <int N, int D, int R, int C, int G, int LD_SLOT, int LD_SCORES, int LDY, int LANES, int WARPS, int VEC>
-__device__ inline void gather_pool(int tokens, const float* table, const int* slot, const float* scores, float* y) {
+template <int N, int D, int R, int C, int G, int LD_SLOT, int LD_SCORES, int LDY, int LANES, int WARPS, int VEC,
+          class V, class S, class Y>
+__device__ inline void gather_pool(int tokens, const V* table, const int* slot, const S* scores, Y* y) {
   static_assert(D % C == 0 && G <= 16 && (WARPS == 1 || WARPS == 8));
   static_assert(VEC == 1 || D / C % VEC == 0, "a load lies in one slice");
   constexpr int WIDTH = LANES * VEC, CHUNKS = (D + WIDTH - 1) / WIDTH, SHARES = 32 / LANES * WARPS, AHEAD = G > 8 ? 2 : 4;
@@ -25,7 +26,7 @@ __device__ inline void gather_pool(int tokens, const float* table, const int* sl
   const bool real = d < D;
   const int slice = real ? d / (D / C) : 0;
   const int* slots = slot + t * LD_SLOT;
-  const float* weights = scores + t * LD_SCORES + slice;
+  const S* weights = scores + t * LD_SCORES + slice;
 
   float sums[G][VEC] = {};
   for (int first = share; first < R; first += SHARES * AHEAD) {
@@ -39,7 +40,7 @@ __device__ inline void gather_pool(int tokens, const float* table, const int* sl
         long long s = slots[j];
         s = s < 0 ? 0 : s >= (long long)(G) * N ? (long long)(G) * N - 1 : s;
         group[i] = int(s / N);
-        weight[i] = weights[j * C];
+        weight[i] = load_float(weights + j * C);
         copy_floats<VEC>(row[i], table + s % N * D + d);
       }
     }
@@ -58,7 +59,7 @@ __device__ inline void gather_pool(int tokens, const float* table, const int* sl
 #pragma unroll
       for (int stride = LANES; stride < 32; stride *= 2) sums[g][v] += __shfl_xor_sync(ALL_LANES, sums[g][v], stride);
 
-  float* to = y + t * LDY;
+  Y* to = y + t * LDY;
   if constexpr (WARPS == 1) {
     if (!real || lane >= LANES) return;
 #pragma unroll
@@ -77,7 +78,7 @@ __device__ inline void gather_pool(int tokens, const float* table, const int* sl
       float sum = at[0];
 #pragma unroll
       for (int w = 1; w < WARPS; w++) sum += at[w * SUMS * LANES];
-      to[g * D + begin + column] = sum;
+      store_float(to + g * D + begin + column, sum);
     }
   }
 }

@@ -2,6 +2,7 @@
 // stay in registers.
 #pragma once
 #include "device.cuh"
+#include "floats.cuh"
 #include "topk.cuh"
 
 namespace ultramem::cuda {
@@ -27,10 +28,10 @@ __device__ inline float turned_row(const float* core, int j, const float* row) {
 }
 
 // memory.row and memory.col → the K best cells a*M + b in memory.lists, in order. Begins and ends with a barrier.
-template <int M, int R, int C, int K, int WARPS>
-__device__ inline void select_cells(GridMemory<M, R, C, K, WARPS>& memory, const float* core) {
+template <int M, int R, int C, int K, int WARPS, class W>
+__device__ inline void select_cells(GridMemory<M, R, C, K, WARPS>& memory, const W* core) {
   const int thread = int(threadIdx.x), lane = thread & 31, warp = thread / 32;
-  for (int i = thread; i < C * R * R; i += WARPS * 32) memory.core[i] = core[i];
+  for (int i = thread; i < C * R * R; i += WARPS * 32) memory.core[i] = load_float(core + i);
   __syncthreads();
   for (int i = thread; i < R * M; i += WARPS * 32) {
     const int j = i / M, a = i % M;
@@ -63,22 +64,23 @@ __device__ inline void select_cells(GridMemory<M, R, C, K, WARPS>& memory, const
 }
 
 // Each core's own score of the K cells: scores (K, C).
-template <int M, int R, int C, int K, int WARPS>
-__device__ inline void write_scores(const GridMemory<M, R, C, K, WARPS>& memory, float* scores) {
+template <int M, int R, int C, int K, int WARPS, class S>
+__device__ inline void write_scores(const GridMemory<M, R, C, K, WARPS>& memory, S* scores) {
   for (int i = int(threadIdx.x); i < K * C; i += WARPS * 32) {
     const int cell = key_index(memory.lists[i / C]), a = cell / M, b = cell % M;
     const float* core = memory.core + i % C * R * R;
     float sum = turned_row<M, R>(core, 0, memory.row + a) * memory.col[b];
 #pragma unroll
     for (int j = 1; j < R; j++) sum += turned_row<M, R>(core, j, memory.row + a) * memory.col[j * M + b];
-    scores[i] = sum;
+    store_float(scores + i, sum);
   }
 }
 
 // row, col (T, H, M, R), core (H, C, R, R) → position (T, H, K) (a*M + b), scores (T, H, K, C). G_c[a,b] = row[a] core_c col[b]ᵀ;
 // the K places of largest Σ_c G_c, in topk order. Grid: tokens, H; 256 threads.
-template <int H, int M, int R, int C, int K, int LD_ROW, int LD_COL, int LD_POSITION, int LD_SCORES>
-__device__ inline void grid_topk(int tokens, const float* row, const float* col, const float* core, int* position, float* scores) {
+template <int H, int M, int R, int C, int K, int LD_ROW, int LD_COL, int LD_POSITION, int LD_SCORES, class X, class Y, class W,
+          class S>
+__device__ inline void grid_topk(int tokens, const X* row, const Y* col, const W* core, int* position, S* scores) {
   static_assert(1 <= K && K <= M * M, "K places of the grid");
   constexpr int WARPS = 8;
   __shared__ GridMemory<M, R, C, K, WARPS> memory;
@@ -86,8 +88,8 @@ __device__ inline void grid_topk(int tokens, const float* row, const float* col,
   const int h = int(blockIdx.y);
   if (t >= tokens) return;
   for (int i = int(threadIdx.x); i < M * R; i += WARPS * 32) {
-    memory.row[i % R * M + i / R] = row[t * LD_ROW + h * M * R + i];
-    memory.col[i % R * M + i / R] = col[t * LD_COL + h * M * R + i];
+    memory.row[i % R * M + i / R] = load_float(row + t * LD_ROW + h * M * R + i);
+    memory.col[i % R * M + i / R] = load_float(col + t * LD_COL + h * M * R + i);
   }
   select_cells(memory, core + h * C * R * R);
   for (int k = int(threadIdx.x); k < K; k += WARPS * 32) position[t * LD_POSITION + h * K + k] = key_index(memory.lists[k]);

@@ -13,15 +13,17 @@ namespace ultramem::cuda {
 // (H, C, R, R), shuffle (N*N) or null → slot (T, H, K) = row_index*N + col_index, then shuffle[slot]; scores (T, H, K, C).
 // LD…: token strides. Grid: tokens, H; 256 threads.
 template <int H, int N, int R, int D, int M, int C, int K, int QUERY_HEAD, int QUERY_RANK, int LD_ROW_INDEX, int LD_COL_INDEX,
-          int LDQ_ROW, int LDQ_COL, int LD_SLOT, int LD_SCORES, int PARTS, int VEC>
-__device__ inline void rescore_topk(int tokens, const int* row_index, const int* col_index, const float* q_row,
-                                    const float* q_col, const float* keys_row, const float* keys_col, const float* core,
-                                    const int* shuffle, int* slot, float* scores) {
+          int LDQ_ROW, int LDQ_COL, int LD_SLOT, int LD_SCORES, int PARTS, int VEC, class QR, class QC, class KR, class KC,
+          class W, class S>
+__device__ inline void rescore_topk(int tokens, const int* row_index, const int* col_index, const QR* q_row, const QC* q_col,
+                                    const KR* keys_row, const KC* keys_col, const W* core, const int* shuffle, int* slot,
+                                    S* scores) {
   static_assert(1 <= K && K <= M * M, "K places of the grid");
   constexpr int WARPS = 8, THREADS = WARPS * 32;
   using Query = RankQuery<R, D, QUERY_RANK>;
+  constexpr bool alike = same_type<QR, QC> && same_type<KR, KC>;
   __shared__ GridMemory<M, R, C, K, WARPS> memory;
-  __shared__ __align__(16) float stage[2 * Query::FLOATS];
+  __shared__ __align__(16) QR stage_row[(alike ? 2 : 1) * Query::SIZE];
   __shared__ int chosen[2 * M];
   const long long t = blockIdx.x;
   const int h = int(blockIdx.y), thread = int(threadIdx.x);
@@ -42,9 +44,15 @@ __device__ inline void rescore_topk(int tokens, const int* row_index, const int*
     }
   }
   const long long table = (long long)(h) * N * R * D;
-  const RankSide sides[2] = {{q_row + t * LDQ_ROW + h * QUERY_HEAD, keys_row + table, chosen, memory.row},
-                             {q_col + t * LDQ_COL + h * QUERY_HEAD, keys_col + table, chosen + M, memory.col}};
-  rank_scores<2, R, D, M, QUERY_RANK, true, VEC, WARPS>(sides, stage);
+  const RankSide<QR, KR, float> row = {q_row + t * LDQ_ROW + h * QUERY_HEAD, keys_row + table, chosen, memory.row};
+  const RankSide<QC, KC, float> col = {q_col + t * LDQ_COL + h * QUERY_HEAD, keys_col + table, chosen + M, memory.col};
+  if constexpr (alike) {
+    rank_scores<2, R, D, M, QUERY_RANK, true, VEC, WARPS>({row, col}, stage_row);
+  } else {
+    __shared__ __align__(16) QC stage_col[Query::SIZE];
+    rank_scores<1, R, D, M, QUERY_RANK, true, VEC, WARPS>({row}, stage_row);
+    rank_scores<1, R, D, M, QUERY_RANK, true, VEC, WARPS>({col}, stage_col);
+  }
   select_cells(memory, core + h * C * R * R);
   for (int k = thread; k < K; k += THREADS) {
     const int cell = key_index(memory.lists[k]);

@@ -21,17 +21,33 @@ __device__ inline void write_best(const TopList<K>& list, long long row, int par
   });
 }
 
+// Offers the scores of 64 keys from `first` on to the running list of a token, both in shared memory, by a whole warp.
+template <int K>
+__device__ inline void offer_scores(Key* memory, const float* scores, int first, int end) {
+  const int lane = int(threadIdx.x & 31);
+  const Key last = memory[K - 1];
+  const Key low = first + lane < end ? make_key(scores[lane], first + lane) : 0;
+  const Key high = first + 32 + lane < end ? make_key(scores[32 + lane], first + 32 + lane) : 0;
+  if (!__any_sync(ALL_LANES, low > last || high > last)) return;
+  TopList<K> list;
+  list.load(memory);
+  list.offer(low);
+  list.offer(high);
+  __syncwarp();  // all lanes have read `last`
+  list.store(memory);
+}
+
 // One token. q (tokens, D), or (tokens, H, D) when PER_HEAD, token stride LDQ; keys (H, N, D) → values, index (tokens, H, K),
-// or partial (tokens, H, PARTS, K) keys of topk.cuh. VEC: floats per load, 4 or 1. Grid: PARTS, H, tokens; 256 threads.
+// or partial (tokens, H, PARTS, K) keys of topk.cuh. VEC: elements per load. Grid: PARTS, H, tokens; 256 threads.
 // Eight lanes share a key, so that a key's bytes are read once and in whole sectors.
-template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC>
-__device__ inline void score_topk_one(int tokens, const float* q, const float* keys, float* values, int* index, int* partial) {
+template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, class Q, class W>
+__device__ inline void score_topk_one(int tokens, const Q* q, const W* keys, float* values, int* index, int* partial) {
   constexpr int WARPS = 8, LANES = 8, AT_ONCE = 32 / LANES * WARPS;
   constexpr int PART = ceil_div(N, PARTS);
   constexpr int TILE = PART <= 32 ? 32 : PART <= 64 ? 64 : PART <= 128 ? 128 : 256;
   constexpr int ROUNDS = TILE / AT_ONCE, OFFERING = TILE / 32;
   constexpr int STAGE = D < 2048 ? D : 2048;
-  __shared__ __align__(16) float query[(STAGE + 3) / 4 * 4];
+  __shared__ __align__(16) Q query[STAGE];
   __shared__ float scores[TILE];
   __shared__ Key memory[OFFERING > 1 ? OFFERING / 2 * TopList<K>::SIZE : 1];
 
@@ -39,8 +55,8 @@ __device__ inline void score_topk_one(int tokens, const float* q, const float* k
   if (token >= tokens) return;
   const int lane = int(threadIdx.x & 31), warp = int(threadIdx.x / 32);
   const int sub = lane % LANES, group = warp * (32 / LANES) + lane / LANES;
-  const float* from = q + (long long)(token) * LDQ + (PER_HEAD ? head * D : 0);
-  const float* table = keys + (long long)(head) * N * D;
+  const Q* from = q + (long long)(token) * LDQ + (PER_HEAD ? head * D : 0);
+  const W* table = keys + (long long)(head) * N * D;
   const int end = (part + 1) * PART < N ? (part + 1) * PART : N;
 
   TopList<K> list;
@@ -51,7 +67,7 @@ __device__ inline void score_topk_one(int tokens, const float* q, const float* k
       const int width = D - start < STAGE ? D - start : STAGE;
       if (STAGE < D || first == part * PART) {
         if (STAGE < D) __syncthreads();
-        for (int d = int(threadIdx.x) * VEC; d < width; d += WARPS * 32 * VEC) copy_floats<VEC>(query + d, from + start + d);
+        for (int d = int(threadIdx.x) * VEC; d < width; d += WARPS * 32 * VEC) copy_run<VEC>(query + d, from + start + d);
         __syncthreads();
       }
 #pragma unroll(ROUNDS <= 2 ? 3 : 1)
@@ -87,9 +103,9 @@ __device__ inline int mixed(int d, int i) {
 }
 
 // Both sides of a retrieval in one launch: blocks of the upper half of the grid's second axis take the column side.
-template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC>
-__device__ inline void score_topk_one_pair(int tokens, const float* q_row, const float* keys_row, int* partial_row,
-                                           const float* q_col, const float* keys_col, int* partial_col) {
+template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, class Q, class W>
+__device__ inline void score_topk_one_pair(int tokens, const Q* q_row, const W* keys_row, int* partial_row, const Q* q_col,
+                                           const W* keys_col, int* partial_col) {
   const bool col = int(blockIdx.y) >= H;
   score_topk_one<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC>(tokens, col ? q_col : q_row, col ? keys_col : keys_row, nullptr, nullptr,
                                                         col ? partial_col : partial_row);
@@ -106,8 +122,8 @@ struct ScoreTile {
 // Several tokens: a block holds the queries of TOKENS tokens and a running list for each while it walks over its part of the
 // keys, so keys are read once per tile of tokens. Grid: tiles, H, PARTS; 256 threads. TOKENS: 16, 32 or 64.
 // Dynamic shared memory: lists, queries, and the greater of DEPTH × KEYS and TOKENS × (KEYS + 1) floats.
-template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS>
-__device__ inline void score_topk_tile(int tokens, const float* q, const float* keys, float* values, int* index, int* partial) {
+template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS, class Q, class W>
+__device__ inline void score_topk_tile(int tokens, const Q* q, const W* keys, float* values, int* index, int* partial) {
   using Tile = ScoreTile<D, K, TOKENS>;
   constexpr int THREADS = 256, WARPS = 8, KEYS = Tile::KEYS, DEPTH = Tile::DEPTH, SIZE = TopList<K>::SIZE;
   constexpr int OWN = TOKENS / 16;  // tokens of a thread, by 4 keys
@@ -121,10 +137,10 @@ __device__ inline void score_topk_tile(int tokens, const float* q, const float* 
   Key* lists = reinterpret_cast<Key*>(dynamic_shared);
   float* queries = reinterpret_cast<float*>(lists + Tile::LISTS);
   float* area = queries + Tile::QUERIES;
-  const int thread = int(threadIdx.x), lane = thread & 31, warp = thread / 32;
+  const int thread = int(threadIdx.x), warp = thread / 32;
   const int ty = thread / 16, tx = thread % 16;
-  const float* from = q + (long long)(begin) * LDQ + (PER_HEAD ? head * D : 0);
-  const float* table = keys + (long long)(head) * N * D;
+  const Q* from = q + (long long)(begin) * LDQ + (PER_HEAD ? head * D : 0);
+  const W* table = keys + (long long)(head) * N * D;
   const int end = (part + 1) * PART < N ? (part + 1) * PART : N;
 
   for (int i = thread; i < Tile::LISTS; i += THREADS) lists[i] = 0;
@@ -178,19 +194,7 @@ __device__ inline void score_topk_tile(int tokens, const float* q, const float* 
 #pragma unroll
       for (int k = 0; k < 4; k++) area[(ty * OWN + t) * (KEYS + 1) + tx * 4 + k] = sums[t][k];
     __syncthreads();
-    for (int t = warp; t < own; t += WARPS) {
-      const float* scores = area + t * (KEYS + 1);
-      const Key last = lists[t * SIZE + K - 1];
-      const Key low = first + lane < end ? make_key(scores[lane], first + lane) : 0;
-      const Key high = first + 32 + lane < end ? make_key(scores[32 + lane], first + 32 + lane) : 0;
-      if (!__any_sync(ALL_LANES, low > last || high > last)) continue;
-      TopList<K> list;
-      list.load(lists + t * SIZE);
-      list.offer(low);
-      list.offer(high);
-      __syncwarp();  // all lanes have read `last`
-      list.store(lists + t * SIZE);
-    }
+    for (int t = warp; t < own; t += WARPS) offer_scores<K>(lists + t * SIZE, area + t * (KEYS + 1), first, end);
   }
   __syncthreads();
   for (int t = warp; t < own; t += WARPS) {
@@ -201,9 +205,9 @@ __device__ inline void score_topk_tile(int tokens, const float* q, const float* 
 }
 
 // As score_topk_one_pair.
-template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS>
-__device__ inline void score_topk_tile_pair(int tokens, const float* q_row, const float* keys_row, int* partial_row,
-                                            const float* q_col, const float* keys_col, int* partial_col) {
+template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS, class Q, class W>
+__device__ inline void score_topk_tile_pair(int tokens, const Q* q_row, const W* keys_row, int* partial_row, const Q* q_col,
+                                            const W* keys_col, int* partial_col) {
   const bool col = int(blockIdx.y) >= H;
   score_topk_tile<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC, TOKENS>(tokens, col ? q_col : q_row, col ? keys_col : keys_row, nullptr,
                                                                  nullptr, col ? partial_col : partial_row);

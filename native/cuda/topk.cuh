@@ -2,6 +2,7 @@
 // equal values: the lower index first; NaN last. All keys differ, so the result does not depend on who offers what when.
 #pragma once
 #include "device.cuh"
+#include "floats.cuh"
 
 namespace ultramem::cuda {
 
@@ -150,26 +151,26 @@ __device__ inline void merge_warps(TopList<K>& list, Key* memory) {
 
 // x (rows, N) with row stride LDX → values (rows, K), index (rows, K). WARPS warps per row: a block per row, or, for one, a
 // row per warp.
-template <int N, int K, int LDX, int WARPS, int ROWS>
-__device__ inline void topk(int rows, const float* x, float* values, int* index) {
+template <int N, int K, int LDX, int WARPS, int ROWS, class X, class V>
+__device__ inline void topk(int rows, const X* x, V* values, int* index) {
   static_assert(K <= N && (WARPS == 1 || ROWS == 1));
   constexpr int MERGED = WARPS > 1 ? WARPS / 2 * TopList<K>::SIZE : 1;
   __shared__ Key memory[MERGED];
   const int lane = int(threadIdx.x & 31), warp = int(threadIdx.x / 32);
   const long long row = WARPS > 1 ? (long long)(blockIdx.x) : (long long)(blockIdx.x) * ROWS + warp;
   if (row >= rows) return;
-  const float* from = x + row * LDX;
+  const X* from = x + row * LDX;
   TopList<K> list;
   list.clear();
   for (int first = WARPS > 1 ? warp * 32 : 0; first < N; first += WARPS * 32) {
     const int i = first + lane;
-    list.offer(i < N ? make_key(from[i], i) : 0);
+    list.offer(i < N ? make_key(load_float(from + i), i) : 0);
   }
   if constexpr (WARPS > 1) merge_warps<WARPS>(list, memory);
   if (WARPS > 1 && warp > 0) return;
   list.each([&](int rank, Key key) {
     const int i = key_index(key);
-    values[row * K + rank] = from[i];
+    store_float(values + row * K + rank, load_float(from + i));
     index[row * K + rank] = i;
   });
 }

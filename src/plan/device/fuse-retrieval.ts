@@ -12,7 +12,10 @@ const viewOf = (launch: DeviceLaunch, name: string): View => {
 };
 
 /** What launches must share to be one. */
-const shapeOf = ({ kernel, constants, rows, grid }: DeviceLaunch) => [kernel, constants, rows, grid];
+const shapeOf = ({ kernel, constants, rows, grid, pointers }: DeviceLaunch) => [
+  ...[kernel, constants, rows, grid],
+  pointers.map(({ view }) => view?.dtype),
+];
 
 const same = (a: readonly unknown[], b: readonly unknown[]): boolean => JSON.stringify(a) === JSON.stringify(b);
 

@@ -3,7 +3,7 @@
 import type { View } from '../types.ts';
 import type { Lower } from './launch.ts';
 import { atMost, MAX_KEPT, MAX_RANKS } from './limits.ts';
-import { firstStride, inFours, reads, writes } from './operands.ts';
+import { firstStride, reads, runLength, writes } from './operands.ts';
 
 export const lowerGatherDot: Lower<'gather_dot'> = ({ constants: c, rows, reads: r, writes: { y }, loc }, at) => {
   atMost('gather_dot', 'r', c.R, MAX_RANKS, loc);
@@ -12,7 +12,7 @@ export const lowerGatherDot: Lower<'gather_dot'> = ({ constants: c, rows, reads:
   const keys = r.keys as View;
   const index = r.index as View;
   const ldq = firstStride(q);
-  const width = inFours(q, ldq, c.D) && inFours(keys, c.D) ? 4 : 1;
+  const width = runLength(c.D, [q, ldq], [keys]);
   at.emit({
     kernel: 'gather_dot',
     header: 'gather_dot',

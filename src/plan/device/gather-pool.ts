@@ -3,7 +3,7 @@
 import type { View } from '../types.ts';
 import type { Lower } from './launch.ts';
 import { atMost, MAX_GROUPS } from './limits.ts';
-import { firstStride, inFours, reads, writes } from './operands.ts';
+import { firstStride, reads, runLength, writes } from './operands.ts';
 
 const WARPS = 8;
 /** Tokens up to which a warp per piece leaves a device idle. */
@@ -18,7 +18,7 @@ function widest(loads: number): number {
 export const lowerGatherPool: Lower<'gather_pool'> = ({ constants: c, rows, reads: r, writes: { y }, loc }, at) => {
   atMost('gather_pool', 'groups', c.G, MAX_GROUPS, loc);
   const [table, slot, scores] = [r.table, r.slot, r.scores] as View[];
-  const width = inFours(table!, c.D) && inFours(y, firstStride(y)) && (c.D / c.C) % 4 === 0 ? 4 : 1;
+  const width = Math.min(runLength(c.D / c.C, [table!], [y, firstStride(y)]), c.G > 8 ? 4 : 8);
   const most = at.rowsAtMost(rows);
   const split = most <= FEW;
   const lanes = split ? 8 : widest(Math.ceil(c.D / width));

@@ -31,15 +31,15 @@ export type RunOperand = readonly [view: View, ...strides: readonly number[]];
 
 /**
  * Elements that a kernel loads at once as floats (native/cuda/floats.cuh) from rows of `width`: up to 16 bytes of the
- * narrowest operand, as far as every operand's alignment allows; 1, 2, 4 or 8.
+ * narrowest operand, as far as every operand's alignment allows; 1, 2, 4 or 8, and of f32 alone 1 or 4.
  */
 export function runLength(width: number, ...operands: readonly RunOperand[]): number {
-  const most = operands.some(([{ dtype }]) => dtypeBytes[dtype] === 2) ? 8 : 4;
+  const narrow = operands.some(([{ dtype }]) => dtypeBytes[dtype] === 2);
   const allows = (count: number): boolean =>
     width % count === 0 &&
     operands.every(([{ dtype, offset }, ...strides]) => {
       const together = Math.min(count, 16 / dtypeBytes[dtype]);
       return [offset, ...strides].every((elements) => elements % together === 0);
     });
-  return [8, 4, 2].find((count) => count <= most && allows(count)) ?? 1;
+  return (narrow ? [8, 4, 2] : [4]).find(allows) ?? 1;
 }

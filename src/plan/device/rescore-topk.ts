@@ -3,17 +3,17 @@
 import type { View } from '../types.ts';
 import { requireGrid } from './grid-topk.ts';
 import type { Lower } from './launch.ts';
-import { firstStride, inFours, reads, writes } from './operands.ts';
+import { firstStride, reads, runLength, writes } from './operands.ts';
 
 export const lowerRescoreTopk: Lower<'rescore_topk'> = ({ constants: c, rows, reads: r, writes: w, loc }, at) => {
   requireGrid('rescore_topk', c, loc);
   const [qRow, qCol, keysRow, keysCol] = [r.qRow, r.qCol, r.keysRow, r.keysCol] as View[];
   const strides = [r.rowIndex as View, r.colIndex as View, qRow!, qCol!, w.slot, w.scores].map(firstStride);
-  const fours = [qRow!, qCol!].every((q) => inFours(q, firstStride(q), c.D)) && inFours(keysRow!) && inFours(keysCol!);
+  const width = runLength(c.D, [qRow!, firstStride(qRow!)], [qCol!, firstStride(qCol!)], [keysRow!], [keysCol!]);
   at.emit({
     kernel: 'rescore_topk',
     header: 'rescore_topk',
-    constants: [...[c.H, c.N, c.R, c.D, c.M, c.C, c.K, c.queryHead, c.queryRank], ...[...strides, 0, fours ? 4 : 1]],
+    constants: [...[c.H, c.N, c.R, c.D, c.M, c.C, c.K, c.queryHead, c.queryRank], ...[...strides, 0, width]],
     rows,
     pointers: [
       reads('rowIndex', r.rowIndex),
