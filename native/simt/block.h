@@ -10,8 +10,8 @@
 
 namespace ultramem::simt {
 
-// As numbered in cuda/warp.h.
-enum WarpOp : int { kSync, kShfl, kShflUp, kShflDown, kShflXor, kBallot, kMatchAny, kMatchAll };
+// As numbered in cuda/warp.h; its reductions lie between the last two.
+enum WarpOp : int { kSync, kShfl, kShflUp, kShflDown, kShflXor, kBallot, kMatchAny, kMatchAll, kMma = 16 };
 
 // Lanes of a warp that wait for the same exchange.
 struct Group {

@@ -48,6 +48,7 @@ constexpr int warpSize = 32;
 #include "cuda/async.h"
 #include "cuda/atomics.h"
 #include "cuda/math.h"
+#include "cuda/mma.h"
 #include "cuda/warp.h"
 
 SIMT_INLINE void __syncthreads() { simt_barrier(0, 0); }

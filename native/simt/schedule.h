@@ -2,6 +2,7 @@
 #pragma once
 #include "counters.h"
 #include "lanes.h"
+#include "mma.h"
 
 namespace ultramem::simt {
 
@@ -154,6 +155,14 @@ inline void complete(Worker& w, unsigned n, unsigned g) {
     common = lanes;
     for (unsigned left = lanes; left; left &= left - 1)
       if (fiber(unsigned(std::countr_zero(left)))->value != fiber(first)->value) common = 0;
+  } else if (group.op == kMma) {
+    Fragments* parts[kWarp] = {};
+    for (unsigned left = lanes; left; left &= left - 1) {
+      const unsigned lane = unsigned(std::countr_zero(left));
+      parts[lane] = reinterpret_cast<Fragments*>(fiber(lane)->value);
+    }
+    multiply(parts);
+    w.counters.mma++;
   } else if (group.op > kMatchAll) {
     common = fiber(first)->value;
     for (unsigned left = lanes & (lanes - 1); left; left &= left - 1)

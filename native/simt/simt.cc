@@ -156,6 +156,12 @@ unsigned simt_active(void) {
   return f.worker->warp[f.thread / kWarp].live;
 }
 
+struct SimtFragments : Fragments {};
+void simt_mma(SimtFragments* lane) {
+  Fiber& f = *here();
+  const uint64_t at = reinterpret_cast<uint64_t>(static_cast<Fragments*>(lane));
+  exchange(*f.worker, f, kMma, ~0u, at, 0, kWarp, __builtin_return_address(0));
+}
 
 // Lets the others go on: a thread may wait for what one of them writes.
 void simt_yield(void) {

@@ -16,7 +16,8 @@ SIMT_INLINE void __pipeline_memcpy_async(void* to, const void* from, size_t byte
 SIMT_INLINE void __pipeline_commit() { simt_copy_commit(); }
 SIMT_INLINE void __pipeline_wait_prior(size_t groups) { simt_copy_wait(unsigned(groups)); }
 
-SIMT_INLINE void cp_async16(void* to, const void* from) { simt_copy_async(to, from, 16, 0); }
+// The first `bytes` of 16, zeros behind them.
+SIMT_INLINE void cp_async16(void* to, const void* from, unsigned bytes = 16) { simt_copy_async(to, from, 16, 16 - bytes); }
 SIMT_INLINE void cp_async_commit() { simt_copy_commit(); }
 template <int kGroups>
 SIMT_INLINE void cp_async_wait() {

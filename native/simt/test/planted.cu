@@ -208,6 +208,39 @@ extern "C" __global__ void diverged_vote_twin(const float* x, float* y) {
   __syncthreads();
 }
 
+// A product of a warp counts on all its lanes.
+#if defined(__CUDACC__)
+__device__ void mma_bf16(float (&)[4], const unsigned (&)[4], const unsigned (&)[2]) {}
+#endif
+__device__ inline float product(float x) {
+  float sum[4] = {};
+  const unsigned a[4] = {__float_as_uint(x), 0, 0, 0}, b[2] = {0x3f803f80u, 0};
+  mma_bf16(sum, a, b);
+  return sum[0];
+}
+
+extern "C" __global__ void lane_left(const float* x, float* y) {
+  if (threadIdx.x == 39) return;
+  y[threadIdx.x] = product(x[threadIdx.x]);  // fault: lane_left
+}
+extern "C" __global__ void lane_left_twin(const float* x, float* y) {
+  const float sum = product(x[threadIdx.x]);
+  if (threadIdx.x != 39) y[threadIdx.x] = sum;
+}
+
+extern "C" __global__ void lane_apart(const float* x, float* y) {
+  const unsigned t = threadIdx.x;
+  y[t] = x[t];
+  if (t != 9) y[t] = product(x[t]);  // fault: lane_apart
+  __syncwarp();  // where thread 9 waits
+}
+extern "C" __global__ void lane_apart_twin(const float* x, float* y) {
+  const unsigned t = threadIdx.x;
+  const float sum = product(x[t]);
+  y[t] = t != 9 ? sum : x[t];
+  __syncwarp();
+}
+
 #if defined(__CUDACC__)
 __device__ void cp_async16(void*, const void*) {}
 __device__ void cp_async_commit() {}

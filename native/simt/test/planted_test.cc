@@ -25,6 +25,8 @@ TWINS(two_barriers)
 TWINS(absent_lane)
 TWINS(inactive_source)
 TWINS(diverged_vote)
+TWINS(lane_left)
+TWINS(lane_apart)
 TWINS(unawaited)
 TWINS(awaited_by_one)
 
@@ -97,6 +99,8 @@ int main() {
   PLANT(absent_lane, "inactive-lane", "thread 0 of block 0 has thread 7 in its mask, which has returned", 1);
   PLANT(inactive_source, "inactive-lane", "thread 0 of block 0 takes the value of thread 20, which takes no part", 1);
   PLANT(diverged_vote, "inactive-lane", "thread 0 of block 0 waits for thread 16, which its mask names", 1);
+  PLANT(lane_left, "inactive-lane", "thread 32 of block 0 has thread 39 in its mask, which has returned", 1);
+  PLANT(lane_apart, "inactive-lane", "of block 0 waits for thread 9, which its mask names", 1);
   PLANT(unawaited, "unawaited-copy",
         "of block 0 reads 4 bytes of shared memory, which thread|copies and has not waited", 1);
   PLANT(awaited_by_one, "race", "thread 16 of block 0 reads 4 bytes of shared memory, which thread 4 writes too", 1);
