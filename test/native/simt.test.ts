@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const native = fileURLToPath(new URL('../../native/', import.meta.url));
 const folder = join(native, 'simt/test');
 const compiler = readSwitch('CXX') ?? 'g++';
-const common = ['-std=c++20', '-Wall', '-Wextra', '-Werror', '-pthread', '-fPIC', `-I${native}`];
+const common = ['-std=c++20', '-Wall', '-Wextra', '-Werror', '-Wno-unknown-pragmas', '-pthread', '-fPIC', `-I${native}`];
 const asKernels = ['-x', 'c++', '-O1', '-g', '-fsanitize=thread', '-fno-extern-tls-init', '-include', 'simt/cuda.h'];
 
 /** Runs a program; when it fails, throws what it printed. */
