@@ -1,34 +1,46 @@
 // Causal attention over a cache of keys and values, for flat tokens of any mix of sequences: a decode step split over the
 // cache and merged, and tiles of positions that the rows of a prompt share. Scores never reach global memory.
 #pragma once
-#include "device.cuh"
+#include "floats.cuh"
 
 namespace ultramem::cuda {
 
 // k, v (rows,Hkv,D) → the caches (S,C,Hkv,D) at every token's sequence and position; the last of tokens at one place stays,
 // as on the CPU. A block of THREADS per token.
-template <int Hkv, int D, int C, int LDK, int LDV, int THREADS>
-__device__ inline void attention_append(int rows, const float* k, const float* v, const int* positions, const int* sequence,
-                                        float* kcache, float* vcache) {
+template <int Hkv, int D, int C, int LDK, int LDV, int THREADS, class K, class V, class KC, class VC>
+__device__ inline void attention_append(int rows, const K* k, const V* v, const int* positions, const int* sequence, KC* kcache,
+                                        VC* vcache) {
   constexpr int WIDTH = Hkv * D;
   const int row = int(blockIdx.x), thread = int(threadIdx.x);
   if (row >= rows || written_again<THREADS>(row, rows, positions, sequence, C)) return;
   const long long place = ((long long)(sequence[row]) * C + positions[row]) * WIDTH;
   for (int e = thread; e < WIDTH; e += THREADS) {
-    kcache[place + e] = k[(long long)(row) * LDK + e];
-    vcache[place + e] = v[(long long)(row) * LDV + e];
+    store_float(kcache + place + e, load_float(k + (long long)(row) * LDK + e));
+    store_float(vcache + place + e, load_float(v + (long long)(row) * LDV + e));
   }
 }
 
 __device__ inline float minus_infinity() { return -__int_as_float(0x7f800000); }
 
 // A query row's view of some positions, in a warp: the greatest score, Σ weight, and Σ weight · value, of which this lane
-// holds the elements lane + 32 i; weights are relative to the greatest score.
-template <int D>
+// holds runs of RUN elements, 32 runs apart; weights are relative to the greatest score.
+template <int D, int RUN>
 struct Attended {
-  static constexpr int COUNT = (D + 31) / 32;
+  static constexpr int COUNT = (D + 32 * RUN - 1) / (32 * RUN) * RUN;
   float top = minus_infinity(), total = 0;
   float sums[COUNT] = {};
+
+  static __device__ int place(int i) { return (i / RUN * 32 + int(threadIdx.x % 32)) * RUN + i % RUN; }
+
+  // This lane's elements of a value.
+  template <class V>
+  static __device__ void read(float (&value)[COUNT], const V* from) {
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) value[i] = 0;
+#pragma unroll
+    for (int i = 0; i < COUNT; i += RUN)
+      if (place(i) < D) copy_floats<RUN>(value + i, from + place(i));
+  }
 
   // Takes in one score per lane, −∞ for none; gives the lane's weight.
   __device__ float weigh(float score) {
@@ -44,20 +56,12 @@ struct Attended {
   }
 };
 
-// Σ over D of a · b, VECTOR (1 or 4) elements at a time from addresses that are multiples of it.
-template <int D, int VECTOR>
-__device__ inline float dot(const float* a, const float* b) {
+// Σ over D of a · b, VECTOR elements at a time, each such part summed for itself.
+template <int D, int VECTOR, class E>
+__device__ inline float dot(const float* a, const E* b) {
   float sum = 0;
-  if constexpr (VECTOR == 4) {
 #pragma unroll 4
-    for (int d = 0; d < D; d += 4) {
-      const float4 x = *reinterpret_cast<const float4*>(a + d), y = *reinterpret_cast<const float4*>(b + d);
-      sum += x.x * y.x + x.y * y.y + x.z * y.z + x.w * y.w;
-    }
-  } else {
-#pragma unroll 4
-    for (int d = 0; d < D; d++) sum += a[d] * b[d];
-  }
+  for (int d = 0; d < D; d += VECTOR) sum += dot_floats<VECTOR>(a + d, b + d, 0.0f);
   return sum;
 }
 
@@ -67,11 +71,13 @@ constexpr int part_floats = D + 2;
 
 // q (rows,Hq,D) → parts (rows,Hq,PARTS,D+2): part p of a token's positions is [p LENGTH, (p+1) LENGTH). A block per token,
 // HEADS query heads of one kv head, and part; its warps take turns of 32 positions, a lane scores one of them. Parts
-// behind the token's own position are not written.
-template <int Hq, int Hkv, int D, int C, int LDQ, int HEADS, int PARTS, int LENGTH, int VECTOR, int WARPS>
-__device__ inline void attention_parts(int rows, const float* q, const float* kcache, const float* vcache, const int* positions,
+// behind the token's own position are not written. VECTOR: elements of a key at once; RUN: of a value.
+template <int Hq, int Hkv, int D, int C, int LDQ, int HEADS, int PARTS, int LENGTH, int VECTOR, int RUN, int WARPS, class Q,
+          class K, class V>
+__device__ inline void attention_parts(int rows, const Q* q, const K* kcache, const V* vcache, const int* positions,
                                        const int* sequence, float* parts, float scale) {
-  constexpr int GROUPS = Hq / HEADS, COUNT = Attended<D>::COUNT, PART = part_floats<D>;
+  using Own = Attended<D, RUN>;
+  constexpr int GROUPS = Hq / HEADS, COUNT = Own::COUNT, PART = part_floats<D>;
   constexpr int PITCH = (D + 3) / 4 * 4;
   __shared__ __align__(16) float query[HEADS * PITCH];
   __shared__ float warps[WARPS * PART];
@@ -82,12 +88,12 @@ __device__ inline void attention_parts(int rows, const float* q, const float* kc
   if (begin >= end) return;
   const int lane = int(threadIdx.x % 32), warp = int(threadIdx.x / 32);
   for (int i = int(threadIdx.x); i < HEADS * D; i += WARPS * 32)
-    query[i / D * PITCH + i % D] = q[(long long)(row) * LDQ + head * D + i] * scale;
+    query[i / D * PITCH + i % D] = load_float(q + (long long)(row) * LDQ + head * D + i) * scale;
   __syncthreads();
 
   constexpr long long STEP = Hkv * D;
   const long long base = (long long)(sequence[row]) * C * STEP + head / (Hq / Hkv) * D;
-  Attended<D> own[HEADS];
+  Own own[HEADS];
   for (int first = begin + warp * 32; first < end; first += WARPS * 32) {
     const int count = end - first < 32 ? end - first : 32;
     float weight[HEADS];
@@ -97,10 +103,8 @@ __device__ inline void attention_parts(int rows, const float* q, const float* kc
           lane < count ? dot<D, VECTOR>(query + h * PITCH, kcache + base + (first + lane) * STEP) : minus_infinity());
 #pragma unroll 4
     for (int p = 0; p < count; p++) {
-      const float* from = vcache + base + (first + p) * STEP;
       float value[COUNT];
-#pragma unroll
-      for (int i = 0; i < COUNT; i++) value[i] = i * 32 + lane < D ? from[i * 32 + lane] : 0.0f;
+      Own::read(value, vcache + base + (first + p) * STEP);
 #pragma unroll
       for (int h = 0; h < HEADS; h++) {
         const float share = __shfl_sync(ALL_LANES, weight[h], p);
@@ -115,7 +119,7 @@ __device__ inline void attention_parts(int rows, const float* q, const float* kc
     float* mine = warps + warp * PART;
 #pragma unroll
     for (int i = 0; i < COUNT; i++)
-      if (i * 32 + lane < D) mine[i * 32 + lane] = own[h].sums[i];
+      if (Own::place(i) < D) mine[Own::place(i)] = own[h].sums[i];
     if (lane == 0) mine[D] = own[h].top, mine[D + 1] = own[h].total;
     __syncthreads();
     float top = minus_infinity();
@@ -132,8 +136,8 @@ __device__ inline void attention_parts(int rows, const float* q, const float* kc
 }
 
 // parts → y (rows,Hq,D). A warp per token and query head adds the parts in their order.
-template <int Hq, int D, int LDY, int PARTS, int LENGTH>
-__device__ inline void attention_merge(int rows, const float* parts, const int* positions, float* y) {
+template <int Hq, int D, int LDY, int PARTS, int LENGTH, class Y>
+__device__ inline void attention_merge(int rows, const float* parts, const int* positions, Y* y) {
   constexpr int PART = part_floats<D>;
   const long long number = thread_number() / 32;
   const long long row = number / Hq;
@@ -151,7 +155,7 @@ __device__ inline void attention_merge(int rows, const float* parts, const int* 
       total += from[p * PART + D + 1] * share;
       sum += from[p * PART + d] * share;
     }
-    y[row * LDY + number % Hq * D + d] = sum / total;
+    store_float(y + row * LDY + number % Hq * D + d, sum / total);
   }
 }
 
@@ -159,10 +163,12 @@ __device__ inline void attention_merge(int rows, const float* parts, const int* 
 // and query head each) of some tokens and HEADS heads of one kv head, ROWS in each warp, and passes over tiles of 32
 // positions; tokens of one sequence that stand side by side share them. A tile behind a row's position changes none of
 // its bits.
-template <int Hq, int Hkv, int D, int C, int LDQ, int LDY, int HEADS, int ROWS, int VECTOR, int WARPS>
-__device__ inline void attention_tiles(int rows, const float* q, const float* kcache, const float* vcache, const int* positions,
-                                       const int* sequence, float* y, float scale) {
-  constexpr int SLOTS = WARPS * ROWS, TOKENS = SLOTS / HEADS, GROUPS = Hq / HEADS, COUNT = Attended<D>::COUNT;
+template <int Hq, int Hkv, int D, int C, int LDQ, int LDY, int HEADS, int ROWS, int VECTOR, int WARPS, class Q,
+          class K, class V, class Y>
+__device__ inline void attention_tiles(int rows, const Q* q, const K* kcache, const V* vcache, const int* positions,
+                                       const int* sequence, Y* y, float scale) {
+  using Own = Attended<D, 1>;
+  constexpr int SLOTS = WARPS * ROWS, TOKENS = SLOTS / HEADS, GROUPS = Hq / HEADS, COUNT = Own::COUNT;
   // An odd number of vectors from row to row: neighbouring lanes meet different banks.
   constexpr int PITCH = ((D + VECTOR - 1) / VECTOR | 1) * VECTOR;
   __shared__ __align__(16) float query[SLOTS * PITCH], tile[32 * PITCH];
@@ -172,15 +178,19 @@ __device__ inline void attention_tiles(int rows, const float* q, const float* kc
   const int thread = int(threadIdx.x), lane = thread % 32, slot = thread / 32 * ROWS;
   for (int i = thread; i < (last - first) * HEADS * D; i += WARPS * 32)
     query[i / D * PITCH + i % D] =
-        q[(long long)(first + i / (HEADS * D)) * LDQ + head * D + i % (HEADS * D)] * scale;
+        load_float(q + (long long)(first + i / (HEADS * D)) * LDQ + head * D + i % (HEADS * D)) * scale;
 
   constexpr long long STEP = Hkv * D;
-  const auto fill = [&](const float* from, int count) {
+  const auto fill = [&](const auto* from, int count) {
     __syncthreads();  // the tile before is still read
-    for (int i = thread; i < count * D; i += WARPS * 32) tile[i / D * PITCH + i % D] = from[i / D * STEP + i % D];
+    for (int i = thread * VECTOR; i < count * D; i += WARPS * 32 * VECTOR) {
+      float values[VECTOR];
+      copy_floats<VECTOR>(values, from + i / D * STEP + i % D);
+      store_floats<VECTOR>(tile + i / D * PITCH + i % D, values);
+    }
     __syncthreads();
   };
-  Attended<D> own[ROWS];
+  Own own[ROWS];
   for (int run = first, next; run < last; run = next) {
     int longest = positions[run] + 1;
     for (next = run + 1; next < last && sequence[next] == sequence[run]; next++)
@@ -206,8 +216,7 @@ __device__ inline void attention_tiles(int rows, const float* q, const float* kc
       fill(vcache + base + position * STEP, count);
       for (int p = 0; p < count; p++) {
         float value[COUNT];
-#pragma unroll
-        for (int i = 0; i < COUNT; i++) value[i] = i * 32 + lane < D ? tile[p * PITCH + i * 32 + lane] : 0.0f;
+        Own::read(value, tile + p * PITCH);
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
           const float share = __shfl_sync(ALL_LANES, weight[r], p);
@@ -221,10 +230,10 @@ __device__ inline void attention_tiles(int rows, const float* q, const float* kc
   for (int r = 0; r < ROWS; r++) {
     const int token = first + (slot + r) / HEADS;
     if (slot + r >= TOKENS * HEADS || token >= last) continue;
-    float* to = y + (long long)(token) * LDY + (head + (slot + r) % HEADS) * D;
+    Y* to = y + (long long)(token) * LDY + (head + (slot + r) % HEADS) * D;
 #pragma unroll
     for (int i = 0; i < COUNT; i++)
-      if (i * 32 + lane < D) to[i * 32 + lane] = own[r].sums[i] / own[r].total;
+      if (Own::place(i) < D) store_float(to + Own::place(i), own[r].sums[i] / own[r].total);
   }
 }
 

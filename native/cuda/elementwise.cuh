@@ -16,13 +16,22 @@ struct Operand {
   }
 };
 
+// What an expression computes with: narrow floats as f32.
+template <class E>
+__device__ inline E operand_value(E x) {
+  return x;
+}
+__device__ inline float operand_value(BF16 x) { return to_float(x); }
+__device__ inline float operand_value(F16 x) { return to_float(x); }
+
 // y (rows, Dims…) row-major inside a row of stride LDY.
 template <class F, class Dims, long long LDY, class Y, class... Operands>
 __device__ inline void elementwise(int rows, Y* y, const typename Operands::Element*... operands) {
   const long long number = thread_number();
   const long long row = number / product_of<Dims>, e = number % product_of<Dims>;
   if (row >= rows) return;
-  y[row * LDY + e] = F::apply(operands[Operands::template at<Dims>(row, e)]...);
+  const auto value = F::apply(operand_value(operands[Operands::template at<Dims>(row, e)])...);
+  y[row * LDY + e] = Convert<Y>::from(value);
 }
 
 // x, y (rows, Dims…) by their strides.

@@ -1,31 +1,27 @@
 // y = x wᵀ with w as it stands in the checkpoint, [N,K] row-major.
 #pragma once
-#include "device.cuh"
+#include "floats.cuh"
 
 namespace ultramem::cuda {
 
-// VECTOR floats, 1 or 4, in one load; their address is a multiple of it.
+// VECTOR elements as floats, read together.
 template <int VECTOR>
 struct Run {
   float v[VECTOR] = {};
   Run() = default;
-  __device__ explicit Run(const float* from) {
-    if constexpr (VECTOR == 4) {
-      const float4 four = *reinterpret_cast<const float4*>(from);
-      v[0] = four.x, v[1] = four.y, v[2] = four.z, v[3] = four.w;
-    } else {
-      v[0] = *from;
-    }
+  template <class E>
+  __device__ explicit Run(const E* from) {
+    copy_floats<VECTOR>(v, from);
   }
 };
 
 // Few rows: a warp reads COLUMNS rows of w once and multiplies them with every row of x. ROWS: how many rows there may be.
-template <int N, int K, int LDX, int LDY, int ROWS, int COLUMNS, int VECTOR, int WARPS>
-__device__ inline void linear_few(int rows, const float* x, const float* w, float* y) {
+template <int N, int K, int LDX, int LDY, int ROWS, int COLUMNS, int VECTOR, int WARPS, class X, class W, class Y>
+__device__ inline void linear_few(int rows, const X* x, const W* w, Y* y) {
   const int first = (int(blockIdx.x) * WARPS + int(threadIdx.x / 32)) * COLUMNS;
   if (first >= N) return;
   const int lane = int(threadIdx.x % 32);
-  const float* from[COLUMNS];  // past N the last column stands in
+  const W* from[COLUMNS];  // past N the last column stands in
 #pragma unroll
   for (int c = 0; c < COLUMNS; c++) from[c] = w + (long long)(first + c < N ? first + c : N - 1) * K;
   float sum[ROWS][COLUMNS] = {};
@@ -50,7 +46,7 @@ __device__ inline void linear_few(int rows, const float* x, const float* w, floa
 #pragma unroll
     for (int c = 0; c < COLUMNS; c++) {
       const float total = warp_sum(sum[r][c]);
-      if (lane == 0 && first + c < N) y[(long long)(r) * LDY + first + c] = total;
+      if (lane == 0 && first + c < N) store_float(y + (long long)(r) * LDY + first + c, total);
     }
   }
 }
@@ -62,7 +58,8 @@ struct Slice {
   static constexpr int ACROSS = DEPTH / VECTOR, COUNT = TILE * ACROSS / THREADS;
   Run<VECTOR> held[COUNT];
 
-  __device__ void read(const float* from, int first, int end, int k) {
+  template <class E>
+  __device__ void read(const E* from, int first, int end, int k) {
 #pragma unroll
     for (int i = 0; i < COUNT; i++) {
       const int number = i * THREADS + int(threadIdx.x), row = first + number / ACROSS, d = k + number % ACROSS * VECTOR;
@@ -81,9 +78,9 @@ struct Slice {
 };
 
 // Many rows: a block of 128 threads computes 64 × 64 of y from slices of x and w in shared memory, the next slice on its
-// way while one is multiplied; a thread holds 8 × 4 of it. Every sum runs over k in order.
-template <int N, int K, int LDX, int LDY, int VECTOR>
-__device__ inline void linear_many(int rows, const float* x, const float* w, float* y) {
+// way while one is multiplied; a thread holds 8 × 4 of it. Every sum runs over k in order. For weights in f32.
+template <int N, int K, int LDX, int LDY, int VECTOR, class X, class W, class Y>
+__device__ inline void linear_many(int rows, const X* x, const W* w, Y* y) {
   constexpr int TILE = 64, DEPTH = 16, THREADS = 128, TALL = 8, WIDE = 4;
   constexpr int PITCH = TILE + 4;  // keeps the rows and columns of a thread 16-byte aligned
   constexpr int ACROSS = (N + TILE - 1) / TILE;
@@ -119,7 +116,7 @@ __device__ inline void linear_many(int rows, const float* x, const float* w, flo
 #pragma unroll
     for (int j = 0; j < WIDE; j++)
       if (first_row + row + i < rows && first_column + column + j < N)
-        y[(long long)(first_row + row + i) * LDY + first_column + column + j] = sum[i][j];
+        store_float(y + (long long)(first_row + row + i) * LDY + first_column + column + j, sum[i][j]);
 }
 
 }  // namespace ultramem::cuda

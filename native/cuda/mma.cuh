@@ -10,8 +10,8 @@ namespace ultramem::cuda {
 // The first `bytes` of 16, zeros behind them, to shared memory; both addresses are multiples of 16.
 __device__ inline void cp_async16(void* to, const void* from, unsigned bytes = 16) {
 #if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(unsigned(__cvta_generic_to_shared(to))), "l"(from), "r"(bytes)
-               : "memory");
+  const unsigned place = unsigned(__cvta_generic_to_shared(to));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(place), "l"(from), "r"(bytes) : "memory");
 #else
   const unsigned* words = static_cast<const unsigned*>(from);
   unsigned v[4];

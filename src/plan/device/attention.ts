@@ -1,9 +1,10 @@
 // attention: keys and values are appended first; few tokens split their cache over blocks, many share tiles of it.
 
 import { unsupportedShape } from '../../support/errors/plan.ts';
+import type { View } from '../types.ts';
 import { FEW_TOKENS } from '../variants.ts';
 import type { DeviceScheduler, Lower } from './launch.ts';
-import { firstStride, inFours, reads, updates, writes } from './operands.ts';
+import { firstStride, reads, runLength, updates, writes } from './operands.ts';
 import { largestDivisor, WARPS, warpPer } from './threads.ts';
 
 /** Widest head: a warp holds 8 elements of it per lane. */
@@ -48,6 +49,19 @@ export const lowerAttention: Lower<'attention'> = (launch, at) => {
   else shareTiles(launch, at);
 };
 
+/** Elements of a key that a lane reads at once; of f32, four or one. */
+function keyRun(cache: View, D: number): number {
+  const run = runLength(D, [cache, D]);
+  return cache.dtype === 'f32' && run < 4 ? 1 : run;
+}
+
+/** Elements of a value that a lane reads at once: narrow ones as far as all lanes find some. */
+const valueRun = (cache: View, D: number): number =>
+  cache.dtype === 'f32' ? 1 : Math.min(runLength(D, [cache, D]), largestPower(Math.ceil(D / 32)));
+
+/** The largest power of two that is at most `n`. */
+const largestPower = (n: number): number => 2 ** Math.floor(Math.log2(n));
+
 function splitOverCache({ constants: c, rows, reads: r, writes: w }: Given[0], at: DeviceScheduler): void {
   const most = at.rowsAtMost(rows);
   // Up to 32 partial sums per lane.
@@ -56,13 +70,13 @@ function splitOverCache({ constants: c, rows, reads: r, writes: w }: Given[0], a
   const turns = Math.ceil(c.C / TURN);
   const length = Math.ceil(turns / Math.min(turns, Math.max(1, Math.floor(BLOCKS / blocks)))) * TURN;
   const count = Math.ceil(c.C / length);
-  const vector = c.D % 4 === 0 && inFours(w.kcache) ? 4 : 1;
+  const [vector, run] = [keyRun(w.kcache, c.D), valueRun(w.vcache, c.D)];
   const parts = at.temporary('attention_parts', { dtype: 'f32', shape: [most * c.Hq * count * (c.D + 2)] });
   const positions = reads('positions', r.positions);
   at.emit({
     kernel: 'attention_parts',
     header: 'attention',
-    constants: [c.Hq, c.Hkv, c.D, c.C, firstStride(r.q!), heads, count, length, vector, WARPS],
+    constants: [c.Hq, c.Hkv, c.D, c.C, firstStride(r.q!), heads, count, length, vector, run, WARPS],
     rows,
     pointers: [
       reads('q', r.q),
@@ -92,7 +106,7 @@ function shareTiles({ constants: c, rows, reads: r, writes: w }: Given[0], at: D
   // Static shared memory holds 48 KiB: the queries of a block beside a tile of 32 keys.
   const slots = c.D <= 128 ? 16 : 8;
   const heads = largestDivisor(c.Hq / c.Hkv, slots);
-  const vector = c.D % 4 === 0 ? 4 : 1;
+  const vector = runLength(c.D, [w.kcache, c.D], [w.vcache, c.D]) >= 4 ? 4 : 1;
   const tokens = Math.floor(slots / heads);
   at.emit({
     kernel: 'attention_tiles',
