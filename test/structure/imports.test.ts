@@ -18,7 +18,7 @@ const mayImport: Record<string, readonly string[]> = {
   codegen: ['plan', 'support'],
   build: ['codegen', 'support'],
   runtime: ['support'],
-  verify: ['open-model.ts', 'compile.ts', 'models', 'ir', 'runtime', 'support'],
+  verify: ['open-model.ts', 'interpret-engine.ts', 'compile.ts', 'models', 'ir', 'runtime', 'support'],
   cli: ['compile.ts', 'inspect.ts', 'machine.ts', 'open-model.ts', 'runtime', 'verify', 'support'],
   // src/<file>: the public faces, and what the command stands on
   'index.ts': ['dsl', 'support'],
