@@ -8,6 +8,7 @@ import { emit, type Files } from './codegen/emit.ts';
 import { isModel, type Model, trace } from './dsl/model.ts';
 import type { Graph } from './ir/graph.ts';
 import { print } from './ir/print.ts';
+import { hoistWeights } from './passes/hoistWeights.ts';
 import { runPasses } from './passes/run-passes.ts';
 import { tapsAsOutputs } from './passes/taps-as-outputs.ts';
 import { makeDevicePlan, makePlan } from './plan/plan.ts';
@@ -23,6 +24,8 @@ export interface CompileOptions extends Partial<BuildOptions> {
   readonly target?: 'cpu' | 'cuda' | 'simt';
   /** Give the taps that survive fusion as further outputs, to compare them with a reference. */
   readonly taps?: boolean;
+  /** False: plan the graph as it is written, with nothing but the work on weights moved to load: what fusion is measured against. */
+  readonly fuse?: boolean;
 }
 
 /** Every stage of a compilation before anything is built. */
@@ -37,11 +40,11 @@ export interface Stages {
 export const loadModel = (file: string, config?: unknown): Promise<Model> => importModel(file, config, isModel);
 
 /** Model → text, without touching disk or starting programs. The same model gives the same bytes. */
-export function translate(model: Model, options: Pick<CompileOptions, 'taps' | 'target'> = {}): Stages {
+export function translate(model: Model, options: Pick<CompileOptions, 'taps' | 'target' | 'fuse'> = {}): Stages {
   const timed = timer();
   const onDevice = options.target === 'cuda' || options.target === 'simt';
   const traced = timed('trace', () => trace(model)); //                       dsl  → ir: nodes with types and call sites
-  const { graph } = timed('passes', () => runPasses(traced)); //              ir   → ir: fold, fuse, hoist what is known at load
+  const { graph } = timed('passes', () => runPasses(traced, options.fuse === false ? unfused : {})); //              ir   → ir: fold, fuse, hoist what is known at load
   const fused = options.taps ? tapsAsOutputs(graph) : graph;
   const plan = timed('plan', () => (onDevice ? makeDevicePlan(fused) : makePlan(fused))); //                       ir   → plan: kernels, views, buffers, variants
   debug(2, () => printPlan(plan));
@@ -65,6 +68,9 @@ export async function compile(model: Model, options: CompileOptions = {}): Promi
   const outDir = resolve(options.outDir ?? `generated/${model.name}`);
   return buildAddon(model.name, stages.files, { ...options, outDir });
 }
+
+/** The one pass without which no graph can be planned. */
+const unfused = { passes: [hoistWeights] } as const;
 
 /** Runs stages and tells under DEBUG=1 how long each took. */
 function timer(): <R>(stage: string, run: () => R) => R {

@@ -17,6 +17,7 @@ struct Request {
 // A code place in one warp, since the last barrier of the block.
 struct Site {
   unsigned kind = 0;
+  unsigned threads = 0;  // of the warp
   size_t bytes = 0;
   unsigned visits[kWarp] = {};
   std::vector<Request> requests;
@@ -67,6 +68,7 @@ inline uint64_t conflicts_of(const Request& request, size_t bytes) {
 inline void settle(Worker& w) {
   for (Site* site : w.sites->used) {
     for (const Request& request : site->requests) {
+      w.counters.idle_lanes += site->threads - unsigned(std::popcount(request.lanes));
       if (site->kind == kGlobalLoad) {
         w.counters.load_requests++;
         w.counters.load_sectors += sectors_of(request, site->bytes);
@@ -93,6 +95,7 @@ inline void settle(Worker& w) {
   Site& site = *known.site;
   if (site.requests.empty()) sites.used.push_back(&site);
   site.kind = kind;
+  site.threads = std::min(kWarp, w.threads - f.thread / kWarp * kWarp);
   site.bytes = std::max(site.bytes, bytes);
   const unsigned lane = f.thread % kWarp;
   const unsigned visit = site.visits[lane]++;
@@ -113,6 +116,7 @@ inline void add(Counters& to, const Counters& from) {
   to.bytes_stored += from.bytes_stored;
   to.shared_accesses += from.shared_accesses;
   to.bank_conflicts += from.bank_conflicts;
+  to.idle_lanes += from.idle_lanes;
   to.atomics += from.atomics;
   to.barriers += from.barriers;
   to.mma += from.mma;

@@ -63,6 +63,7 @@ struct Counters {
   uint64_t load_requests = 0, load_sectors = 0, bytes_loaded = 0;
   uint64_t store_requests = 0, store_sectors = 0, bytes_stored = 0;
   uint64_t shared_accesses = 0, bank_conflicts = 0;  // requests, and the passes they need beyond one each
+  uint64_t idle_lanes = 0;  // threads of the warp that took no part, over all requests: in another branch, or at their end
   uint64_t atomics = 0, barriers = 0, mma = 0, launches = 0;
 };
 
