@@ -71,6 +71,7 @@ class SimtDevice : public Device {
     for (const simt::Counters& c : *noted)
       launches.push_back({{"loadRequests", c.load_requests}, {"loadSectors", c.load_sectors}, {"bytesLoaded", c.bytes_loaded},
                           {"storeRequests", c.store_requests}, {"storeSectors", c.store_sectors}, {"bytesStored", c.bytes_stored},
+                          {"distinctLoadSectors", c.distinct_load_sectors}, {"distinctStoreSectors", c.distinct_store_sectors},
                           {"sharedRequests", c.shared_accesses}, {"bankConflicts", c.bank_conflicts}, {"idleLanes", c.idle_lanes},
                           {"atomics", c.atomics}, {"barriers", c.barriers}, {"mma", c.mma}});
     return launches;

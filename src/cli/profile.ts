@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { Bytes, Figures, Profile, ProfiledStep, ProjectedTime } from '../profile/index.ts';
+import type { Bytes, Figures, Profile, ProfiledStep } from '../profile/index.ts';
 import { cannotObserve } from '../support/errors/session.ts';
 import { readModel } from './open-session.ts';
 import { configOption, examples, jsonOption, targets, wholeNumber } from './options.ts';
@@ -26,10 +26,11 @@ const columns = `
 Columns:
   n         launches of a kernel from a line of the model
   must      bytes that must move: every input of a launch once, every output once; of a table the rows that tokens choose
-  moved     bytes that moved: 32-byte sectors of all requests to global memory, whether or not a cache would have them
+  moved     bytes that moved: the 32-byte sectors of every request to global memory
   ratio     moved / must
+  touched   the same with each sector once per launch: what moves where a cache serves repeats
   flops     additions, multiplications and functions
-  µs        projected, not measured: with the bytes of must … with those of moved; --json says how
+  µs        projected from touched and flops, not measured
   requests  to global memory, one per warp and place in the code
   asked     bytes that the threads asked for
   conflicts passes that requests to shared memory need beyond one each
@@ -101,11 +102,24 @@ function text(step: ProfiledStep, each: boolean): string {
   const rows: readonly Row[] = each ? step.launches.map((launch) => ({ ...launch, launches: 1 })) : step.kernels;
   const total: Row = { kernel: 'all', place: '', launches: step.launches.length, ...step.totals };
   const devices = Object.keys(step.totals.projected);
-  const head = ['kernel', 'line', 'n', 'must', 'moved', 'ratio', 'flops', ...devices.map((name) => `${name} µs`)];
+  const head = [
+    'kernel',
+    'line',
+    'n',
+    'must',
+    'moved',
+    'ratio',
+    'touched',
+    'flops',
+    ...devices.map((name) => `${name} µs`),
+  ];
   const bytes = new Table(plainTable(head, rightOf(head)));
   const countHead = ['kernel', 'line', 'requests', 'asked', 'conflicts', 'idle', 'atomics', 'barriers', 'mma'];
   const counts = new Table(plainTable(countHead, rightOf(countHead)));
-  for (const { kernel, place, launches, must, moved, asked, flops, counters: c, projected } of [...rows, total]) {
+  for (const { kernel, place, launches, must, moved, touched, asked, flops, counters: c, projected } of [
+    ...rows,
+    total,
+  ]) {
     const name = [kernel, place ?? ''];
     const ratio = sum(must) === 0 ? '' : (sum(moved) / sum(must)).toFixed(2);
     bytes.push([
@@ -114,8 +128,9 @@ function text(step: ProfiledStep, each: boolean): string {
       size(must),
       size(moved),
       ratio,
+      size(touched),
       short(flops),
-      ...devices.map((d) => us(projected[d]!)),
+      ...devices.map((d) => projected[d]!.toPrecision(3)),
     ]);
     const requests = c.loadRequests + c.storeRequests;
     const lanes = 32 * (requests + c.sharedRequests);
@@ -141,11 +156,6 @@ function short(n: number): string {
   ] as const;
   const found = steps.find(([unit]) => n >= unit);
   return found === undefined ? String(n) : `${(n / found[0]).toPrecision(3)}${found[1]}`;
-}
-
-function us({ least, moved }: ProjectedTime): string {
-  const [from, to] = [least, moved].map((time) => time.toPrecision(3));
-  return from === to ? from! : `${from}…${to}`;
 }
 
 const remarks = ({ weights, fused, note }: Profile): string =>

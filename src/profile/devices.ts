@@ -28,8 +28,8 @@ export const projectedDevices: readonly ProjectedDevice[] = [
 ];
 
 export const projectionNote =
-  'Times are projections, not measurements: the longer of bytes moved at full bandwidth of device memory (no cache) and ' +
-  'operations at peak, plus 0.5 µs per launch.';
+  'Times are projections, not measurements: per launch the longer of the bytes it touches at the full bandwidth of device ' +
+  'memory (a cache serves repeats) and its operations at peak, plus 0.5 µs.';
 
 /** What of a kernel decides its projected time. */
 export interface Projected {

@@ -10,7 +10,6 @@ export {
   type ProfiledLaunch,
   type ProfiledStep,
   type ProfileOptions,
-  type ProjectedTime,
   profile,
   totalOf,
 } from './profile.ts';

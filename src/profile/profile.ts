@@ -31,26 +31,20 @@ export interface Bytes {
   readonly written: number;
 }
 
-/** Microseconds that a device would take, by what a projection counts. */
-export interface ProjectedTime {
-  /** With the bytes that must move. */
-  readonly least: number;
-  /** With the bytes that the kernels moved, as if none of them came from a cache. */
-  readonly moved: number;
-}
-
 /** One or several launches. */
 export interface Figures {
   /** Every input of a launch once and every output once; see plan/device/traffic.ts. */
   readonly must: Bytes;
-  /** Sectors of 32 bytes that requests touched. */
+  /** Sectors of 32 bytes of every request. */
   readonly moved: Bytes;
+  /** Sectors of 32 bytes that a launch meets at all, each once: what would move if a cache held the launch's data. */
+  readonly touched: Bytes;
   /** What the threads asked for. */
   readonly asked: Bytes;
   readonly flops: number;
   readonly counters: LaunchCounters;
-  /** By the name of the device. */
-  readonly projected: Readonly<Record<string, ProjectedTime>>;
+  /** Microseconds that a device would take, by its name: see projectionNote. */
+  readonly projected: Readonly<Record<string, number>>;
 }
 
 export interface ProfiledLaunch extends Figures {
@@ -197,18 +191,18 @@ const SECTOR = 32;
 function figures({ bytesRead, bytesWritten, flops }: Traffic, counters: LaunchCounters): Figures {
   const must = { read: bytesRead, written: bytesWritten };
   const moved = { read: SECTOR * counters.loadSectors, written: SECTOR * counters.storeSectors };
-  const tensor = counters.mma > 0;
-  const projected = projectedDevices.map((device): [string, ProjectedTime] => {
-    const microseconds = (bytes: Bytes) => 1e6 * projectedSeconds(device, { bytes: bytesOf(bytes), flops, tensor });
-    return [device.name, { least: microseconds(must), moved: microseconds(moved) }];
-  });
+  const touched = { read: SECTOR * counters.distinctLoadSectors, written: SECTOR * counters.distinctStoreSectors };
+  const facts = { bytes: bytesOf(touched), flops, tensor: counters.mma > 0 };
   return {
     must,
     moved,
+    touched,
     asked: { read: counters.bytesLoaded, written: counters.bytesStored },
     flops,
     counters,
-    projected: Object.fromEntries(projected),
+    projected: Object.fromEntries(
+      projectedDevices.map((device) => [device.name, 1e6 * projectedSeconds(device, facts)]),
+    ),
   };
 }
 
@@ -235,18 +229,17 @@ export function totalOf(all: readonly Figures[]): Figures {
   });
   const counters = all.map((figures) => figures.counters);
   const names = Object.keys(counters[0] ?? {}) as (keyof LaunchCounters)[];
-  const time = (device: string, of: keyof ProjectedTime) =>
-    all.reduce((n, { projected }) => n + projected[device]![of], 0);
   return {
     must: bytes(({ must }) => must),
     moved: bytes(({ moved }) => moved),
+    touched: bytes(({ touched }) => touched),
     asked: bytes(({ asked }) => asked),
     flops: all.reduce((n, { flops }) => n + flops, 0),
     counters: Object.fromEntries(
       names.map((name) => [name, counters.reduce((n, launch) => n + launch[name], 0)]),
     ) as unknown as LaunchCounters,
     projected: Object.fromEntries(
-      projectedDevices.map(({ name }) => [name, { least: time(name, 'least'), moved: time(name, 'moved') }]),
+      projectedDevices.map(({ name }) => [name, all.reduce((n, { projected }) => n + projected[name]!, 0)]),
     ),
   };
 }

@@ -36,12 +36,19 @@ export function traceEvents(profile: Profile): TraceFile {
       ...profile.steps.flatMap((step, s): TraceEvent[] => {
         let ts = 0;
         const spans = step.launches.map((launch): TraceEvent => {
-          const { kernel, computes, place, grid, block, must, moved, asked, flops, counters, projected } = launch;
-          const dur = projected[device]!.moved;
+          const { kernel, computes, place, grid, block, must, moved, touched, asked, flops, counters, projected } =
+            launch;
+          const dur = projected[device]!;
           const args = {
             ...{ computes, place, grid: grid.join('×'), block: block.join('×') },
-            ...{ bytesThatMustMove: bytesOf(must), bytesMoved: bytesOf(moved), bytesAsked: bytesOf(asked), flops },
-            ...{ ...counters, leastMicroseconds: projected[device]!.least },
+            ...{
+              bytesThatMustMove: bytesOf(must),
+              bytesMoved: bytesOf(moved),
+              bytesTouched: bytesOf(touched),
+              bytesAsked: bytesOf(asked),
+              flops,
+            },
+            ...counters,
           };
           const span: TraceEvent = { ph: 'X', name: kernel, cat: 'kernel', pid: p + 1, tid: s + 1, ts, dur, args };
           ts += dur;

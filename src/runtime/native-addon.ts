@@ -57,6 +57,9 @@ export interface LaunchCounters {
   readonly storeRequests: number;
   readonly storeSectors: number;
   readonly bytesStored: number;
+  /** Sectors of all requests of the launch, each once. */
+  readonly distinctLoadSectors: number;
+  readonly distinctStoreSectors: number;
   /** Requests to shared memory, and the passes they need beyond one each. */
   readonly sharedRequests: number;
   readonly bankConflicts: number;
