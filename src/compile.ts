@@ -9,19 +9,26 @@ import { isModel, type Model, trace } from './dsl/model.ts';
 import type { Graph } from './ir/graph.ts';
 import { print } from './ir/print.ts';
 import { hoistWeights } from './passes/hoistWeights.ts';
+import { verify } from './ir/verify.ts';
 import { runPasses } from './passes/run-passes.ts';
+import { storeNarrow } from './passes/store-narrow.ts';
 import { tapsAsOutputs } from './passes/taps-as-outputs.ts';
 import { makeDevicePlan, makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plans.ts';
 import { printPlan } from './plan/print.ts';
 import { debug } from './support/debug.ts';
+import { precisionUnsupported } from './support/errors/plan.ts';
 
 export type { Built, Model };
 export { trace };
 
+export type Precision = 'f32' | 'bf16';
+
 export interface CompileOptions extends Partial<BuildOptions> {
   /** `simt`: the CUDA kernels, run thread by thread on the CPU with every access checked; slow. */
   readonly target?: 'cpu' | 'cuda' | 'simt';
+  /** How weights, states and values of a step are stored; arithmetic is f32 or wider. Default f32; bf16 on devices. */
+  readonly precision?: Precision | undefined;
   /** Give the taps that survive fusion as further outputs, to compare them with a reference. */
   readonly taps?: boolean;
   /** False: plan the graph as it is written, with nothing but the work on weights moved to load: what fusion is measured against. */
@@ -39,18 +46,31 @@ export interface Stages {
 /** Loads the model that a file exports; `config` goes to it where it exports a function. Errors: see importModel. */
 export const loadModel = (file: string, config?: unknown): Promise<Model> => importModel(file, config, isModel);
 
-/** Model → text, without touching disk or starting programs. The same model gives the same bytes. */
-export function translate(model: Model, options: Pick<CompileOptions, 'taps' | 'target' | 'fuse'> = {}): Stages {
+export type TranslateOptions = Pick<CompileOptions, 'taps' | 'target' | 'precision' | 'fuse'>;
+
+/** What is planned of a traced graph. */
+export function fusedGraph(traced: Graph, { taps, precision, fuse }: TranslateOptions): Graph {
+  const { graph } = runPasses(traced, fuse === false ? unfused : {});
+  const fused = taps ? tapsAsOutputs(graph) : graph;
+  return precision === 'bf16' ? verify(storeNarrow(fused)) : fused;
+}
+
+/**
+ * Model → text, without touching disk or starting programs. The same model gives the same bytes.
+ * @throws UltramemError precision-unsupported, unsupported-shape; what tracing and passes throw
+ */
+export function translate(model: Model, options: TranslateOptions = {}): Stages {
   const timed = timer();
-  const onDevice = options.target === 'cuda' || options.target === 'simt';
+  const { target = 'cpu' } = options;
+  const onDevice = target !== 'cpu';
+  if (options.precision === 'bf16' && !onDevice) throw precisionUnsupported('bf16', target);
   const traced = timed('trace', () => trace(model)); //                       dsl  → ir: nodes with types and call sites
-  const { graph } = timed('passes', () => runPasses(traced, options.fuse === false ? unfused : {})); //              ir   → ir: fold, fuse, hoist what is known at load
-  const fused = options.taps ? tapsAsOutputs(graph) : graph;
+  const fused = timed('passes', () => fusedGraph(traced, options)); //        ir   → ir: fold, fuse, hoist what is known at load
   const plan = timed('plan', () => (onDevice ? makeDevicePlan(fused) : makePlan(fused))); //                       ir   → plan: kernels, views, buffers, variants
   debug(2, () => printPlan(plan));
   const source = model.loc === undefined ? 'a model' : basename(model.loc.file);
   const texts = { source, graphBefore: print(traced), graphAfter: print(fused) };
-  const files = timed('emit', () => emit(plan, texts, options.target === 'cuda' ? 'cuda' : 'simt')); //                    plan → text
+  const files = timed('emit', () => emit(plan, texts, target === 'cuda' ? 'cuda' : 'simt')); //                    plan → text
   debug(4, () => [...files].map(([path, text]) => `── ${path}\n${text}`).join('\n'));
   return { traced, fused, plan, files };
 }

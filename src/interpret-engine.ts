@@ -1,7 +1,7 @@
 // Steps by the interpreter: no compiler needed, and the same sessions. Slow; the reference of every other engine.
 
 import type { Graph, Type } from './ir/graph.ts';
-import { Interpreter } from './ir/interpret.ts';
+import { Interpreter, type Settle } from './ir/interpret.ts';
 import type { DescribedTensor, Engine, LoadedModel, ModelDescription, SymbolValues } from './runtime/index.ts';
 import { type MatchOptions, matchWeights, readWeights, type WeightsLike } from './runtime/weights.ts';
 import { aborted, disposed, stepFailed } from './support/errors/session.ts';
@@ -11,6 +11,8 @@ import type { Tensor } from './support/tensor.ts';
 export interface InterpretOptions extends MatchOptions {
   /** Give the graph's taps as further outputs. */
   readonly taps?: boolean;
+  /** See StepOptions of the interpreter. */
+  readonly settle?: Settle | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -57,7 +59,7 @@ export async function loadInterpreted(
     },
     openEngine(symbols) {
       if (read === undefined) throw disposed('the model');
-      return openEngine(model, new Interpreter(graph, { weights: read, symbols }), symbols, options.taps ?? false);
+      return openEngine(model, new Interpreter(graph, { weights: read, symbols }), symbols, options);
     },
     dispose() {
       read = undefined;
@@ -65,7 +67,12 @@ export async function loadInterpreted(
   };
 }
 
-function openEngine(model: ModelDescription, interpreter: Interpreter, symbols: SymbolValues, taps: boolean): Engine {
+function openEngine(
+  model: ModelDescription,
+  interpreter: Interpreter,
+  symbols: SymbolValues,
+  { taps = false, settle }: InterpretOptions,
+): Engine {
   let gone = false;
   return {
     model,
@@ -76,7 +83,7 @@ function openEngine(model: ModelDescription, interpreter: Interpreter, symbols: 
       if (gone) throw disposed('the session');
       if (signal?.aborted) throw aborted('the step', signal.reason);
       try {
-        const result = interpreter.step(inputs, { taps });
+        const result = interpreter.step(inputs, { taps, settle });
         return { ...result.outputs, ...result.taps };
       } catch (error) {
         throw error instanceof UltramemError ? error : stepFailed((error as Error).message, error);

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { compile, type Model, trace } from './compile.ts';
+import { compile, fusedGraph, type Model, type Precision, trace } from './compile.ts';
 import { describeGraph, loadInterpreted } from './interpret-engine.ts';
 import {
   type DescribedTensor,
@@ -21,6 +21,8 @@ export interface OpenOptions {
   readonly target: 'cpu' | 'cuda' | 'simt' | 'interpreter';
   readonly march?: string | undefined;
   readonly threads?: number | undefined;
+  /** Default f32. The interpreter takes bf16 as the fused graph that devices run stores it. */
+  readonly precision?: Precision | undefined;
   /** Sequences that the session holds at once. */
   readonly maxSequences: number;
   /** Gives taps as further outputs: all of them on the interpreter, those that fusion keeps on cpu. */
@@ -56,7 +58,7 @@ export async function openModel(model: Model, weights: WeightsLike, options: Ope
 }
 
 /** How a model is compiled and its weights are loaded. */
-export interface CompiledOptions extends Pick<OpenOptions, 'march' | 'threads' | 'taps' | 'signal' | 'onProgress'> {
+export interface CompiledOptions extends Pick<OpenOptions, 'precision' | 'march' | 'threads' | 'taps' | 'signal' | 'onProgress'> {
   readonly target: 'cpu' | 'cuda' | 'simt';
   /** See CompileOptions. */
   readonly fuse?: boolean;
@@ -67,7 +69,7 @@ export interface CompiledOptions extends Pick<OpenOptions, 'march' | 'threads' |
  * @throws what compile and loadNative throw
  */
 export async function loadCompiled(model: Model, weights: WeightsLike, options: CompiledOptions): Promise<NativeModel> {
-  const { target, march, threads, taps, fuse, signal, onProgress } = options;
+  const { target, precision, march, threads, taps, fuse, signal, onProgress } = options;
   // Running a model leaves nothing behind but the cache: `compile` is the verb that writes a folder.
   const outDir = mkdtempSync(join(tmpdir(), `ultramem-${model.name}-`));
   let addon: ReturnType<typeof requireAddon>;
@@ -75,6 +77,7 @@ export async function loadCompiled(model: Model, weights: WeightsLike, options: 
     const built = await compile(model, {
       target,
       outDir,
+      precision,
       signal,
       onProgress,
       ...(march !== undefined && { march }),
@@ -94,7 +97,11 @@ export async function loadCompiled(model: Model, weights: WeightsLike, options: 
 }
 
 async function interpreted(model: Model, weights: WeightsLike, options: OpenOptions): Promise<LoadedModel> {
-  const { taps, signal, onProgress } = options;
+  const { taps, precision, signal, onProgress } = options;
   onProgress?.('loading weights');
-  return loadInterpreted(trace(model), weights, { signal, ...(taps !== undefined && { taps }) });
+  const asked = taps === undefined ? {} : { taps };
+  // What is stored narrow follows from fusion, whose taps are outputs.
+  if (precision === 'bf16')
+    return loadInterpreted(fusedGraph(trace(model), { precision, ...asked }), weights, { signal });
+  return loadInterpreted(trace(model), weights, { signal, ...asked });
 }

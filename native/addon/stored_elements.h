@@ -1,5 +1,5 @@
-// Elements as stored in a weight file → elements as declared by the model. Every value is kept exactly; the pairs are
-// those that src/runtime/convert.ts allows. Sources may be unaligned.
+// Elements as stored in a weight file → elements as declared by the model. Every value is kept exactly, but for floats into
+// bf16, which round to nearest even; the pairs are those that src/runtime/convert.ts allows. Sources may be unaligned.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -25,7 +25,8 @@ void convert_elements(const char* from, void* to, int64_t begin, int64_t end) {
 inline bool convertible(DType stored, DType declared) {
   const bool to_f32 = declared == DType::f32 && (stored == DType::bf16 || stored == DType::f16);
   const bool integers = (declared == DType::i32 && stored == DType::i64) || (declared == DType::i64 && stored == DType::i32);
-  return stored == declared || to_f32 || integers;
+  const to_bf16 = declared == DType::bf16 && (stored == DType::f32 || stored == DType::f16);
+  return stored == declared || to_f32 || to_bf16 || integers;
 }
 
 // Elements [begin, end) of `from` into the same places of `to`; the pair must be convertible.
@@ -34,6 +35,9 @@ inline int64_t convert_stored(DType stored, const char* from, DType declared, vo
   if (stored == declared) {
     const int64_t size = int64_t(dtype_bytes(stored));
     std::memcpy(static_cast<char*>(to) + begin * size, from + begin * size, size_t((end - begin) * size));
+  } else if (declared == DType::bf16) {
+    if (stored == DType::f32) convert_elements<float, BF16>(from, to, begin, end);
+    else convert_elements<F16, BF16>(from, to, begin, end);
   } else if (stored == DType::bf16) {
     convert_elements<BF16, float>(from, to, begin, end);
   } else if (stored == DType::f16) {

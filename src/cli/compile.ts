@@ -3,7 +3,7 @@
 import { relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { readModel } from './open-session.ts';
-import { configOption, examples, jsonOption, marchOption } from './options.ts';
+import { configOption, examples, jsonOption, marchOption, precisionOption } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 interface CompileOptions {
@@ -12,6 +12,7 @@ interface CompileOptions {
   readonly target: 'cpu' | 'cuda' | 'simt';
   readonly arch?: string;
   readonly march: string;
+  readonly precision: 'f32' | 'bf16';
   readonly json?: boolean;
 }
 
@@ -22,6 +23,7 @@ export function compileVerb(terminal: Terminal): Command {
     .addOption(configOption())
     .option('--out <folder>', 'where to put the result (default: generated/<name>)')
     .addOption(new Option('--target <target>', 'what to compile for').choices(['cpu', 'cuda', 'simt']).default('cpu'))
+    .addOption(precisionOption())
     .addOption(marchOption())
     .option(
       '--arch <list>',
@@ -33,7 +35,7 @@ export function compileVerb(terminal: Terminal): Command {
       examples(
         'ultramem compile examples/bytes-lm/model.ts',
         'ultramem compile model.ts --config sizes.json --out build/model --march x86-64-v3',
-        'ultramem compile model.ts --target cuda --arch 80,90',
+        'ultramem compile model.ts --target cuda --arch 80,90 --precision bf16',
         'DEBUG=2 ultramem compile model.ts     # the plan, each choice with its reason',
       ),
     )
@@ -43,6 +45,7 @@ export function compileVerb(terminal: Terminal): Command {
       const started = performance.now();
       const built = await compile(model, {
         target: options.target,
+        precision: options.precision,
         march: options.march,
         arch: options.arch?.split(','),
         signal: terminal.signal,

@@ -10,6 +10,7 @@ import {
   jsonOption,
   marchOption,
   numberBetween,
+  precisionOption,
   targetOption,
   threadsOption,
   wholeNumber,
@@ -56,6 +57,7 @@ export function generateVerb(terminal: Terminal): Command {
     .option('--stop <text...>', 'end before this text')
     .option('--echo', 'print the prompt first')
     .addOption(targetOption())
+    .addOption(precisionOption())
     .addOption(marchOption())
     .addOption(threadsOption())
     .addOption(jsonOption())

@@ -1,6 +1,6 @@
 // A model file, weights and a target → a session. What `generate` and `run` begin with.
 
-import type { Model } from '../compile.ts';
+import type { Model, Precision } from '../compile.ts';
 import type { Session } from '../runtime/index.ts';
 import { readConfig, type Target } from './options.ts';
 import type { Terminal } from './terminal.ts';
@@ -9,6 +9,7 @@ import type { Terminal } from './terminal.ts';
 export interface SessionFlags {
   readonly config?: string;
   readonly target: Target;
+  readonly precision: Precision;
   readonly march: string;
   readonly threads?: number;
   readonly weights: string;
@@ -31,6 +32,7 @@ export async function openSession(
   const { openModel } = await import('../open-model.ts');
   return openModel(model, flags.weights, {
     target: flags.target,
+    precision: flags.precision,
     march: flags.march,
     threads: flags.threads,
     maxSequences,

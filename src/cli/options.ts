@@ -33,6 +33,11 @@ export function numberBetween(least: number, most: number): (text: string) => nu
 export const targetOption = (): Option =>
   new Option('--target <target>', 'what runs the model').choices([...targets]).default('cpu');
 
+export const precisionOption = (): Option =>
+  new Option('--precision <type>', 'how weights, caches and values are stored; bf16 on cuda and simt')
+    .choices(['f32', 'bf16'])
+    .default('f32');
+
 export const marchOption = (): Option =>
   new Option('--march <isa>', 'instruction set to build for: native, x86-64-v3, x86-64, …').default('native');
 

@@ -3,7 +3,15 @@
 import { Command } from 'commander';
 import type { Tensor } from '../runtime/index.ts';
 import { openSession, readModel, type SessionFlags } from './open-session.ts';
-import { configOption, examples, jsonOption, marchOption, targetOption, threadsOption } from './options.ts';
+import {
+  configOption,
+  examples,
+  jsonOption,
+  marchOption,
+  precisionOption,
+  targetOption,
+  threadsOption,
+} from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 interface RunFlags extends SessionFlags {
@@ -21,6 +29,7 @@ export function runVerb(terminal: Terminal): Command {
     .option('--outputs <file>', 'safetensors file to write the outputs to')
     .addOption(configOption())
     .addOption(targetOption())
+    .addOption(precisionOption())
     .addOption(marchOption())
     .addOption(threadsOption())
     .addOption(jsonOption())

@@ -5,6 +5,7 @@ import { invariant } from '../support/errors.ts';
 import { deepFreeze } from '../support/freeze.ts';
 import { didYouMean } from '../support/suggest.ts';
 import type { Attrs, Loc, Node, Result, Type, ValueId } from './graph.ts';
+import { computedType } from './graph.ts';
 import { isProblem, type Problem } from './op.ts';
 import { type AttrsOf, isKind, type Kind, ops } from './ops/index.ts';
 
@@ -14,10 +15,16 @@ export interface Operand {
   readonly type: Type;
 }
 
-/** Result types of an op on operand types, or the first problem. Throws `unknown-op`. */
+/**
+ * Result types of an op on operand types, or the first problem; operands that are stored narrow count as the f32 they are
+ * computed with where the op does not take them as they are. Throws `unknown-op`.
+ */
 export function inferTypes(kind: string, types: readonly Type[], attrs: Attrs): readonly Type[] | Problem {
   if (!isKind(kind)) throw unknownOp(kind, didYouMean(kind, Object.keys(ops)));
-  return ops[kind].infer(types, attrs);
+  const { infer } = ops[kind];
+  const inferred = infer(types, attrs);
+  const computed = isProblem(inferred) ? infer(types.map(computedType), attrs) : inferred;
+  return isProblem(computed) ? inferred : computed;
 }
 
 /**

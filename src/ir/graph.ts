@@ -116,4 +116,12 @@ export const typeText = (type: Type): string => `${type.dtype}[${type.shape.join
 export const sameShape = (a: readonly Dim[], b: readonly Dim[]): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i]);
 
+/** The type that ops compute with: f16 and bf16 are storage, arithmetic is f32 or wider. */
+export const computedType = (type: Type): Type =>
+  type.dtype === 'bf16' || type.dtype === 'f16' ? { dtype: 'f32', shape: type.shape } : type;
+
+/** Whether a result inferred as `inferred` may be stated as `stated`: the same, or a float that is stored otherwise. */
+export const storedAs = (inferred: Type, stated: Type): boolean =>
+  sameType(computedType(inferred), computedType(stated));
+
 export const sameType = (a: Type, b: Type): boolean => a.dtype === b.dtype && sameShape(a.shape, b.shape);

@@ -3,7 +3,7 @@
 export { attrsOf, inferTypes, makeNode, type Operand } from './build-node.ts';
 export { callsOf, type Expression, evaluator, expressionText, operandsOf, parseExpression } from './expression.ts';
 export * from './graph.ts';
-export { Interpreter, interpret, type StepResult, type Tensors } from './interpret.ts';
+export { Interpreter, interpret, type Settle, type StepResult, type Tensors } from './interpret.ts';
 export { type Equation, parseEquation } from './labels.ts';
 export { type Match, matches, Uses } from './match.ts';
 export { type Cost, isProblem, type Op, type Problem, type Symbols, sizeOf, stateOperands } from './op.ts';

@@ -1,14 +1,25 @@
 // Runs a graph with the ops' references: the oracle of every target and pass.
 
+import { isFloat } from '../support/dtype.ts';
 import { badGraph, misfit, opMisuse } from '../support/errors/ir.ts';
 import { invariant } from '../support/errors.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
 import type { Graph, Named, Node, Type, ValueId } from './graph.ts';
-import { type Symbols, sizeOf } from './op.ts';
+import { isProblem, type Symbols, sizeOf, stateOperands } from './op.ts';
 import { isKind, ops } from './ops/index.ts';
 
 /** Named tensors, as a record or a map. */
 export type Tensors = Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>;
+
+/** Told of a node's results as they are stored; what it returns stands in for them. */
+export type Settle = (node: Node, results: readonly Tensor[]) => readonly Tensor[];
+
+export interface StepOptions {
+  /** Return tapped values too. */
+  readonly taps?: boolean;
+  /** Lets another's choices count, to compare what follows from them. */
+  readonly settle?: Settle | undefined;
+}
 
 /** What a step gives back: outputs by name, and taps by name where they were asked for. */
 export interface StepResult {
@@ -27,6 +38,7 @@ export class Interpreter {
   readonly #prepared = new Map<ValueId, Tensor>();
   readonly #steps: readonly Node[];
   readonly #lastUse: ReadonlyMap<ValueId, number>;
+  readonly #widened: Widened = new WeakMap();
 
   /** `symbols` gives the sizes of session symbols (S); those left out take their bound. */
   constructor(graph: Graph, options: { weights?: Tensors; symbols?: Symbols } = {}) {
@@ -42,7 +54,8 @@ export class Interpreter {
       fit('weight', weight.name, held, weight.type, this.#symbols);
       this.#prepared.set(weight.id, held);
     }
-    for (const node of graph.nodes.filter((n) => n.stage === 'prepare')) runNode(node, this.#prepared, this.#symbols);
+    for (const node of graph.nodes.filter((n) => n.stage === 'prepare'))
+      runNode(node, this.#prepared, this.#symbols, this.#widened);
     this.#steps = graph.nodes.filter((n) => n.stage === 'step');
     this.#lastUse = new Map(this.#steps.flatMap((node, i) => node.inputs.map((id) => [id, i] as const)));
     this.reset();
@@ -69,7 +82,7 @@ export class Interpreter {
   }
 
   /** Runs one step; the sizes of step symbols (T) are read off the inputs. `taps` also returns all tapped values. */
-  step(inputs: Tensors, options: { taps?: boolean } = {}): StepResult {
+  step(inputs: Tensors, options: StepOptions = {}): StepResult {
     const symbols = { ...this.#symbols };
     const values = new Map<ValueId, Tensor>([...this.#prepared, ...this.#states]);
     for (const input of this.graph.inputs) {
@@ -82,7 +95,7 @@ export class Interpreter {
     const wanted = [...this.graph.outputs, ...(options.taps ? this.graph.taps : [])];
     const kept = new Set(wanted.map((entry) => entry.value));
     for (const [i, node] of this.#steps.entries()) {
-      runNode(node, values, symbols);
+      runNode(node, values, symbols, this.#widened, options.settle);
       for (const id of node.inputs) if (this.#lastUse.get(id) === i && !kept.has(id)) values.delete(id);
     }
     const pick = (entries: readonly Named[]) => Object.fromEntries(entries.map((e) => [e.name, values.get(e.value)!]));
@@ -98,19 +111,60 @@ export function interpret(
   return new Interpreter(graph, options).step(options.inputs ?? {}, options);
 }
 
-function runNode(node: Node, values: Map<ValueId, Tensor>, symbols: Symbols): void {
+/** Tensors that are stored narrow, as the f32 that ops compute with. */
+type Widened = WeakMap<Tensor, Tensor>;
+
+/** Runs a node: operands stored narrow are widened for ops that compute in f32, results rounded to how they are stored. */
+function runNode(
+  node: Node,
+  values: Map<ValueId, Tensor>,
+  symbols: Symbols,
+  widened: Widened,
+  settle: Settle = (_, results) => results,
+): void {
   invariant(isKind(node.op), `no op is called ${node.op}`);
   const operands = node.inputs.map((id) => {
     const value = values.get(id);
     if (!value) throw badGraph('', [`operand ${id} of ${node.results[0]?.id} has no value`]);
     return value;
   });
-  const results = ops[node.op].run(operands, node.attrs, symbols);
+  const { infer, run, inputs } = ops[node.op];
+  const asTheyAre = !isProblem(infer(operands, node.attrs));
+  const states = stateOperands(inputs);
+  const given = operands.map((operand, i) => {
+    if (asTheyAre || !isNarrow(operand)) return operand;
+    return states.includes(i) ? floatsOf(operand) : widenedOnce(operand, widened);
+  });
+  const results = run(given, node.attrs, symbols);
+  for (const i of states) if (given[i] !== operands[i]) stored(given[i]!, operands[i]!.dtype, operands[i]!);
+  const settled = settle(
+    node,
+    node.results.map(({ type }, i) => stored(results[i]!, type.dtype)),
+  );
   for (const [i, { id, type }] of node.results.entries()) {
-    const result = results[i]!;
+    const result = settled[i]!;
     fit(`result of ${node.op}`, id, result, type, symbols);
     values.set(id, result);
   }
+}
+
+const isNarrow = ({ dtype }: Tensor): boolean => dtype === 'bf16' || dtype === 'f16';
+
+const floatsOf = (narrow: Tensor): Tensor => ops.cast.run([narrow], { dtype: 'f32' }, {})[0]!;
+
+function widenedOnce(narrow: Tensor, widened: Widened): Tensor {
+  const wide = widened.get(narrow) ?? floatsOf(narrow);
+  widened.set(narrow, wide);
+  return wide;
+}
+
+/** A float tensor as the element type that it is stored in, into `to` where given; others as they are. */
+function stored(result: Tensor, dtype: Type['dtype'], to?: Tensor): Tensor {
+  if (result.dtype === dtype || !isFloat(result.dtype) || !isFloat(dtype)) return result;
+  const rounded = ops.cast.run([result], { dtype }, {})[0]!;
+  if (to === undefined) return rounded;
+  (to.data as Uint16Array).set(rounded.data as Uint16Array);
+  return to;
 }
 
 const isMap = (tensors: Tensors): tensors is ReadonlyMap<string, Tensor> => tensors instanceof Map;

@@ -5,7 +5,7 @@ import { deepFreeze } from '../support/freeze.ts';
 import { didYouMean } from '../support/suggest.ts';
 import { inferTypes } from './build-node.ts';
 import type { Attr, Attrs, Dim, Graph, Input, Meta, Named, Node, State, SymbolDim, Type, Weight } from './graph.ts';
-import { sameType, typeText } from './graph.ts';
+import { storedAs, typeText } from './graph.ts';
 import { isProblem } from './op.ts';
 import { isKind, ops } from './ops/index.ts';
 import { Scanner } from './scanner.ts';
@@ -142,21 +142,22 @@ function node(scan: Scanner, types: Types, draft: Draft, stage: Node['stage']): 
   if (isProblem(inferred)) throw scan.error(inferred.message, at, inferred.hint);
   if (inferred.length !== ids.length)
     throw scan.error(`${op} has ${inferred.length} results, not ${ids.length}`, start);
+  const results: Type[] = [...inferred];
   if (scan.takes(':')) {
     for (const [i, type] of inferred.entries()) {
       if (i > 0) scan.token(',');
       const typeAt = scan.position;
       const stated = typeOf(scan, draft);
-      if (!sameType(stated, type))
+      if (!storedAs(type, stated))
         throw scan.error(`stated as ${typeText(stated)}, but it is ${typeText(type)}`, typeAt);
+      results[i] = stated;
     }
   }
   for (const [i, id] of ids.entries()) {
     if (types.has(id)) throw scan.error(`value ${id} is defined twice`, start);
-    types.set(id, inferred[i]!);
+    types.set(id, results[i]!);
   }
-  const results = ids.map((id, i) => ({ id, type: inferred[i]! }));
-  return { op, inputs, attrs, results, stage, loc: scan.loc() };
+  return { op, inputs, attrs, results: ids.map((id, i) => ({ id, type: results[i]! })), stage, loc: scan.loc() };
 }
 
 function attrsOf(scan: Scanner): Attrs {

@@ -2,8 +2,9 @@
 
 import { badGraph } from '../support/errors/ir.ts';
 import { nearest } from '../support/suggest.ts';
+import { inferTypes } from './build-node.ts';
 import type { Dim, Graph, Leaf, Node, Type, ValueId } from './graph.ts';
-import { sameType, typeText } from './graph.ts';
+import { storedAs, typeText } from './graph.ts';
 import { isProblem, stateOperands } from './op.ts';
 import { isKind, ops } from './ops/index.ts';
 import { nodeText } from './print.ts';
@@ -16,7 +17,7 @@ export function verify(graph: Graph): Graph {
 }
 
 /**
- * Faults of a graph, in words: ids unique and defined before use; ops and attributes known; stated types as inferred; symbols
+ * Faults of a graph, in words: ids unique and defined before use; ops and attributes known; stated types as inferred, floats perhaps stored otherwise; symbols
  * declared; every state used by one node, in a state position; prepare nodes on weights and prepare values alone; outputs and taps
  * named once and defined.
  */
@@ -87,7 +88,8 @@ function nodeFaults(
     if (node.stage === 'prepare' && stage !== 'prepare')
       faults.push(`a prepare node reads ${id}, which is no prepare value`);
   }
-  const inferred = ops[node.op].infer(
+  const inferred = inferTypes(
+    node.op,
     node.inputs.map((id) => types.get(id)!),
     node.attrs,
   );
@@ -95,7 +97,7 @@ function nodeFaults(
   if (inferred.length !== node.results.length) faults.push(`${node.results.length} results, not ${inferred.length}`);
   for (const [i, { id, type }] of node.results.entries()) {
     const right = inferred[i];
-    if (right && !sameType(type, right)) faults.push(`${id} is stated as ${typeText(type)}, but is ${typeText(right)}`);
+    if (right && !storedAs(right, type)) faults.push(`${id} is stated as ${typeText(type)}, but is ${typeText(right)}`);
   }
   return faults;
 }

@@ -1,13 +1,15 @@
 // Element types of weight files against those of the model: which pairs are allowed, and the conversion on the host.
-// Every allowed conversion keeps values exactly; native/addon/convert.h does the same for native engines.
+// Every allowed conversion keeps values exactly, but for floats into a model of bf16, which round to nearest even;
+// native/addon/stored_elements.h does the same for native engines.
 
 import type { DType } from '../support/dtype.ts';
+import { toBf16 } from '../support/float-bits.ts';
 import type { Tensor } from '../support/tensor.ts';
 import type { StoredDType } from './safetensors-header.ts';
 
 const readable: Readonly<Partial<Record<StoredDType, readonly DType[]>>> = {
-  F32: ['f32'],
-  F16: ['f16', 'f32'],
+  F32: ['f32', 'bf16'],
+  F16: ['f16', 'f32', 'bf16'],
   BF16: ['bf16', 'f32'],
   I32: ['i32', 'i64'],
   I64: ['i64', 'i32'],
@@ -26,7 +28,7 @@ export function f16ToNumber(bits: number): number {
 }
 
 /**
- * The same values with another element type.
+ * The same values with another element type; rounded where that is bf16.
  * @throws RangeError where an i64 does not fit i32, or the pair is not an allowed one
  */
 export function convert<D extends DType>(from: Tensor, dtype: D): Tensor<D> {
@@ -38,6 +40,8 @@ export function convert<D extends DType>(from: Tensor, dtype: D): Tensor<D> {
     return as(new Float32Array(words.buffer));
   }
   if (dtype === 'f32' && from.dtype === 'f16') return as(Float32Array.from(from.data, f16ToNumber));
+  if (dtype === 'bf16' && from.dtype === 'f32') return as(Uint16Array.from(from.data, toBf16));
+  if (dtype === 'bf16' && from.dtype === 'f16') return convert(convert(from, 'f32'), dtype);
   if (dtype === 'i64' && from.dtype === 'i32') return as(BigInt64Array.from(from.data, BigInt));
   if (dtype === 'i32' && from.dtype === 'i64') {
     const data = new Int32Array(from.data.length);
@@ -48,5 +52,5 @@ export function convert<D extends DType>(from: Tensor, dtype: D): Tensor<D> {
     }
     return as(data);
   }
-  throw new RangeError(`${from.dtype} does not convert to ${dtype} exactly`);
+  throw new RangeError(`${from.dtype} does not convert to ${dtype}`);
 }

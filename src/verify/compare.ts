@@ -2,10 +2,20 @@
 
 import { elements, type Tensor } from '../support/tensor.ts';
 
-/** Largest relative l2 error of a float tensor (design: f32 results agree within 1e-5). */
-export const relativeLimit = 1e-5;
-/** Largest error of one element, relative to the tensor's root mean square plus the element's magnitude. */
-export const elementLimit = 1e-4;
+/** How far float tensors may be apart. */
+export interface Limits {
+  /** Relative l2 error of a tensor. */
+  readonly relative: number;
+  /** Error of one element, relative to the tensor's root mean square plus the element's magnitude. */
+  readonly element: number;
+}
+
+/** By how values are stored. */
+export const limits = {
+  f32: { relative: 1e-5, element: 1e-4 },
+  bf16: { relative: 1e-2, element: 1e-1 },
+} as const satisfies Readonly<Record<string, Limits>>;
+
 /** Two selected scores closer than this share of the scores' standard deviation may change places. */
 export const tieLimit = 1e-5;
 
@@ -28,7 +38,13 @@ export type Order = Int32Array;
  * Compares float tensors of one shape. `order` (of the index tensor they belong to; their leading axes are its axes)
  * undoes allowed swaps first.
  */
-export function compareFloats(name: string, got: Tensor, want: Tensor, order?: Order): Comparison {
+export function compareFloats(
+  name: string,
+  got: Tensor,
+  want: Tensor,
+  order?: Order,
+  within: Limits = limits.f32,
+): Comparison {
   const problem = shapeProblem(got, want);
   if (problem !== undefined) return { name, ok: false, error: Number.NaN, swapped: 0, note: problem };
   const count = elements(want.shape);
@@ -50,7 +66,7 @@ export function compareFloats(name: string, got: Tensor, want: Tensor, order?: O
     const share = off === 0 ? 0 : off / (rms + Math.abs(w));
     if (!(share <= worstShare)) [worst, worstShare] = [i, Number.isNaN(share) ? Number.POSITIVE_INFINITY : share];
   }
-  const ok = error <= relativeLimit && worstShare <= elementLimit;
+  const ok = error <= within.relative && worstShare <= within.element;
   const note =
     worst < 0
       ? undefined

@@ -2,7 +2,7 @@
 
 import { isFloat } from '../support/dtype.ts';
 import { elements, type Tensor } from '../support/tensor.ts';
-import { type Comparison, compareFloats, compareIndices, type Order } from './compare.ts';
+import { type Comparison, compareFloats, compareIndices, type Limits, type Order } from './compare.ts';
 
 /** Index tensors of a retrieval → the scores they were selected by. The first that the case has decides. */
 const selectedBy: Readonly<Record<string, readonly string[]>> = {
@@ -33,6 +33,7 @@ const standsBy: Readonly<Record<string, readonly string[]>> = {
 export function compareAll(
   computed: Readonly<Record<string, Tensor>>,
   expected: Readonly<Record<string, Tensor>>,
+  within?: Limits,
 ): Comparison[] {
   const names = Object.keys(expected).filter((name) => computed[name] !== undefined);
   const orders = new Map<string, Order>();
@@ -48,7 +49,7 @@ export function compareAll(
     const order = (standsBy[last] ?? [])
       .map((index) => orders.get(prefix + index))
       .find((found) => found !== undefined);
-    results.set(name, compareFloats(name, computed[name]!, expected[name]!, order));
+    results.set(name, compareFloats(name, computed[name]!, expected[name]!, order, within));
   }
   return names.map((name) => results.get(name)!);
 }

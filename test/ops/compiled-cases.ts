@@ -12,7 +12,7 @@ import { loadNative } from '../../src/runtime/native-engine.ts';
 import { UltramemError } from '../../src/support/errors.ts';
 import { freshFolder } from '../build-folder.ts';
 import { filter, seed } from '../settings.ts';
-import { dataOf, type OpCase } from './case.ts';
+import { dataOf, type OpCase, type Tensors } from './case.ts';
 import { cases } from './cases.ts';
 import { closeTo } from './compare.ts';
 import { mergeCases, mergedInputs, tokensOf } from './merge-cases.ts';
@@ -22,8 +22,17 @@ const GROUP = 24;
 
 const require = createRequire(import.meta.url);
 
+/** Another form of the cases, where it is one: what it makes of a graph, what then comes out, and how exactly. */
+export interface CaseForm {
+  readonly name: string;
+  graph(graph: Graph): Graph;
+  expected(opCase: OpCase): Tensors[];
+  readonly tolerance: number;
+}
+
 /** Adds a test per case, and one on the cases that the target refuses: each must name its limit, and they must be few. */
-export function testCases(test: Test, target: 'cpu' | Backend, makePlan: (graph: Graph) => Plan): void {
+export function testCases(test: Test, target: 'cpu' | Backend, planOf: (graph: Graph) => Plan, form?: CaseForm): void {
+  const makePlan = (graph: Graph): Plan => planOf(form?.graph(graph) ?? graph);
   const refusal = ({ graph }: OpCase): UltramemError | undefined => {
     try {
       makePlan(graph);
@@ -37,13 +46,13 @@ export function testCases(test: Test, target: 'cpu' | Backend, makePlan: (graph:
   const runnable = cases.filter((opCase) => !refused.includes(opCase) && opCase.name.includes(filter));
 
   for (const [g, group] of groupsOf(runnable).entries()) {
-    const name = `op-cases-${target}-${g}`;
+    const name = `op-cases-${target}${form === undefined ? '' : `-${form.name}`}-${g}`;
     const graph = mergeCases(name, group);
     let loaded: Promise<LoadedModel> | undefined;
     for (const [i, opCase] of group.entries()) {
       test(opCase.name, async () => {
         loaded ??= load(makePlan(graph), graph, group, target === 'cuda' ? 'cuda' : 'simt');
-        await check(await loaded, graph, opCase, i);
+        await check(await loaded, graph, opCase, i, form);
       });
     }
   }
@@ -81,8 +90,16 @@ async function load(plan: Plan, graph: Graph, group: readonly OpCase[], backend:
   return loadNative(require(built.addon), Object.fromEntries(weights), { threads: 2 });
 }
 
-async function check(native: LoadedModel, graph: Graph, opCase: OpCase, i: number): Promise<void> {
-  const { steps, expected } = dataOf(opCase, seed);
+async function check(
+  native: LoadedModel,
+  graph: Graph,
+  opCase: OpCase,
+  i: number,
+  form: CaseForm | undefined,
+): Promise<void> {
+  const { steps, expected: exact } = dataOf(opCase, seed);
+  const expected = form?.expected(opCase) ?? exact;
+  const least = form?.tolerance ?? 1e-6;
   const engine = native.openEngine({ S: opCase.sequences ?? 1 }, 2);
   try {
     for (const [s, inputs] of steps.entries()) {
@@ -94,7 +111,7 @@ async function check(native: LoadedModel, graph: Graph, opCase: OpCase, i: numbe
       });
       for (const [output, wanted] of Object.entries(expected[s]!)) {
         const got = outputs[`c${i}_${output}`];
-        closeTo(`${opCase.name}, step ${s}, ${output}`, got, wanted, Math.max(opCase.tolerance ?? 0, 1e-6));
+        closeTo(`${opCase.name}, step ${s}, ${output}`, got, wanted, Math.max(opCase.tolerance ?? 0, least));
       }
     }
   } finally {

@@ -230,7 +230,10 @@ test('every half float and the conversions', () => {
   assert.equal([...convert(tensor('i64', [2], BigInt64Array.of(-5n, 2n)), 'i32').data], [-5, 2]);
   assert.equal([...convert(tensor('i32', [1], Int32Array.of(-5)), 'i64').data], [-5n]);
   assert.throws(() => convert(tensor('i64', [1], BigInt64Array.of(1n << 31n)), 'i32'), /holds 2147483648 at element 0/);
-  assert.throws(() => convert(tensor('f32', [1], Float32Array.of(1)), 'bf16'), /not convert/);
+  // To the nearest, ties to even.
+  const halves = Float32Array.of(1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, -Number.MAX_VALUE);
+  assert.equal([...convert(tensor('f32', [4], halves), 'bf16').data], [0x3f80, 0x3f80, 0x3f82, 0xff80]);
+  assert.throws(() => convert(tensor('f32', [1], Float32Array.of(1)), 'i32'), /not convert/);
 });
 
 test('shards: an index, a folder, and indices that point wrong', async () => {

@@ -3,7 +3,7 @@
 import type { DeviceLaunch, DevicePointer } from '../../plan/device/launch.ts';
 import type { DevicePlan } from '../../plan/plans.ts';
 import type { Buffer, Variant } from '../../plan/types.ts';
-import { type DType, dtypeBytes } from '../../support/dtype.ts';
+import { type DType, dtypeBytes, isFloat } from '../../support/dtype.ts';
 import { invariant } from '../../support/errors.ts';
 import { comment, count, f32Literal, f64Literal, i32Literal, ints, stringLiteral } from '../cpp.ts';
 import { expressionBody } from './elementwise.ts';
@@ -87,7 +87,7 @@ const writes = ({ access }: DevicePointer): boolean => access !== 'read';
 function mapLines(name: string, { pointers }: DeviceLaunch, map: NonNullable<DeviceLaunch['map']>): string[] {
   const result = pointers.find(writes)?.view;
   invariant(result != null, `${name} writes nothing`);
-  const literal = result.dtype === 'f32' ? f32Literal : i32Literal;
+  const literal = isFloat(result.dtype) ? f32Literal : i32Literal;
   const operands = pointers.filter((p) => p.access === 'read').map((p) => p.name);
   const types = operands.map((_, i) => `class V${i}`).join(', ');
   const parameters = operands.map((operand, i) => `V${i} ${operand}`).join(', ');

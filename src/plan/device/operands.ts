@@ -25,3 +25,21 @@ export const inFours = (view: View, ...strides: readonly number[]): boolean =>
 
 /** `Ints<…>` as text, for constants that nest. */
 export const intsText = (values: readonly number[]): string => `Ints<${values.join(', ')}>`;
+
+/** An operand of a kernel that loads runs: its view, and the strides between the places where runs begin. */
+export type RunOperand = readonly [view: View, ...strides: readonly number[]];
+
+/**
+ * Elements that a kernel loads at once as floats (native/cuda/floats.cuh) from rows of `width`: up to 16 bytes of the
+ * narrowest operand, as far as every operand's alignment allows; 1, 2, 4 or 8.
+ */
+export function runLength(width: number, ...operands: readonly RunOperand[]): number {
+  const most = operands.some(([{ dtype }]) => dtypeBytes[dtype] === 2) ? 8 : 4;
+  const allows = (count: number): boolean =>
+    width % count === 0 &&
+    operands.every(([{ dtype, offset }, ...strides]) => {
+      const together = Math.min(count, 16 / dtypeBytes[dtype]);
+      return [offset, ...strides].every((elements) => elements % together === 0);
+    });
+  return [8, 4, 2].find((count) => count <= most && allows(count)) ?? 1;
+}

@@ -1,5 +1,6 @@
 // Ops on the last axis of rows: norm, add_norm, softmax, topk, reduce, group_sum.
 
+import { computedType } from '../../ir/graph.ts';
 import { unsupportedShape } from '../../support/errors/plan.ts';
 import type { View } from '../types.ts';
 import { tokenAxis, tokenForm } from '../views.ts';
@@ -31,7 +32,7 @@ export const planNorm: PlanOp = (node, at) => {
   const form = tokenForm(x);
   // The kernel of rms norm has no bias, as hardly any model does: a second pass adds it.
   const addsBias = type === 'rms' && bias !== null;
-  const normed = addsBias ? at.temporary(`${node.results[0]!.id}_scaled`, node.results[0]!.type) : y;
+  const normed = addsBias ? at.temporary(`${node.results[0]!.id}_scaled`, computedType(node.results[0]!.type)) : y;
   at.launch('norm', {
     // Without T the heads are the rows, so that work splits over threads.
     rows: form.tokens ? { factor: 1, tokens: true } : { factor: H, tokens: false },

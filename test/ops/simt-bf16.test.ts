@@ -1,0 +1,15 @@
+// The op table with everything stored as bf16, as CUDA kernels run thread by thread on the CPU with every access checked.
+
+import { suite } from 'uvu';
+import { makeDevicePlan } from '../../src/plan/plan.ts';
+import { testCases } from './compiled-cases.ts';
+import { expectedNarrow, throughNarrow } from './narrow.ts';
+
+const test = suite('ops: simt, bf16');
+testCases(test, 'simt', makeDevicePlan, {
+  name: 'bf16',
+  graph: throughNarrow,
+  expected: expectedNarrow,
+  tolerance: 1e-2,
+});
+test.run();
