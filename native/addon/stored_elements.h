@@ -25,7 +25,7 @@ void convert_elements(const char* from, void* to, int64_t begin, int64_t end) {
 inline bool convertible(DType stored, DType declared) {
   const bool to_f32 = declared == DType::f32 && (stored == DType::bf16 || stored == DType::f16);
   const bool integers = (declared == DType::i32 && stored == DType::i64) || (declared == DType::i64 && stored == DType::i32);
-  const to_bf16 = declared == DType::bf16 && (stored == DType::f32 || stored == DType::f16);
+  const bool to_bf16 = declared == DType::bf16 && (stored == DType::f32 || stored == DType::f16);
   return stored == declared || to_f32 || to_bf16 || integers;
 }
 
