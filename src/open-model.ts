@@ -58,7 +58,8 @@ export async function openModel(model: Model, weights: WeightsLike, options: Ope
 }
 
 /** How a model is compiled and its weights are loaded. */
-export interface CompiledOptions extends Pick<OpenOptions, 'precision' | 'march' | 'threads' | 'taps' | 'signal' | 'onProgress'> {
+export interface CompiledOptions
+  extends Pick<OpenOptions, 'precision' | 'march' | 'threads' | 'taps' | 'signal' | 'onProgress'> {
   readonly target: 'cpu' | 'cuda' | 'simt';
   /** See CompileOptions. */
   readonly fuse?: boolean;

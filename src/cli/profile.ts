@@ -3,10 +3,11 @@
 import { writeFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Precision } from '../compile.ts';
 import type { Bytes, Figures, Profile, ProfiledStep } from '../profile/index.ts';
 import { cannotObserve } from '../support/errors/session.ts';
 import { readModel } from './open-session.ts';
-import { configOption, examples, jsonOption, targets, wholeNumber } from './options.ts';
+import { configOption, examples, jsonOption, precisionOption, targets, wholeNumber } from './options.ts';
 import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -16,6 +17,7 @@ interface ProfileFlags {
   readonly config?: string;
   readonly weights?: string;
   readonly past?: number;
+  readonly precision: Precision;
   readonly fuse: boolean;
   readonly each?: boolean;
   readonly traceEvents?: string;
@@ -45,6 +47,7 @@ export function profileVerb(terminal: Terminal): Command {
     )
     .option('--weights <path>', 'safetensors file, index of shards, or folder (default: random weights)')
     .addOption(configOption())
+    .addOption(precisionOption())
     .addOption(new Option('--target <target>', 'what counts: simt').choices([...targets]).default('simt'))
     .addOption(
       new Option(
@@ -70,9 +73,9 @@ export function profileVerb(terminal: Terminal): Command {
     .action(async (file: string, flags: ProfileFlags) => {
       const { profile, traceEvents } = await import('../profile/index.ts');
       if (flags.target !== 'simt') throw cannotObserve('kernels are counted by simt alone', `target ${flags.target}`);
-      const { tokens, weights, past, fuse } = flags;
+      const { tokens, weights, past, precision, fuse } = flags;
       const result = await profile(await readModel(terminal, file, flags), {
-        ...{ tokens, weights, past, fuse, signal: terminal.signal },
+        ...{ tokens, weights, past, precision, fuse, signal: terminal.signal },
         onProgress: (stage, fraction) => terminal.progress(stage, fraction),
       });
       if (flags.traceEvents !== undefined) {

@@ -1,6 +1,6 @@
 // Kernel by kernel, what a step had to move and compute beside what its kernels did, counted by the simt target.
 
-import { type Model, translate } from '../compile.ts';
+import { type Model, type Precision, translate } from '../compile.ts';
 import { loadCompiled } from '../open-model.ts';
 import type { DeviceLaunch } from '../plan/device/launch.ts';
 import { leastTraffic, type Run, type StepShape, type Traffic, trafficOf } from '../plan/device/traffic.ts';
@@ -19,6 +19,8 @@ export interface ProfileOptions {
   readonly weights?: WeightsLike | undefined;
   /** Positions that every sequence holds before the step; see randomStep for the default. */
   readonly past?: number | undefined;
+  /** How weights, states and values are stored; see CompileOptions. */
+  readonly precision?: Precision | undefined;
   /** False: count the graph as it is written; see CompileOptions. */
   readonly fuse?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -79,6 +81,7 @@ export interface ProfiledStep {
 export interface Profile {
   readonly model: string;
   readonly target: 'simt';
+  readonly precision: Precision;
   readonly fused: boolean;
   readonly weights: 'random' | 'given';
   readonly steps: readonly ProfiledStep[];
@@ -93,11 +96,17 @@ const SEED = 1;
  * @throws UltramemError too-many-tokens, option-invalid, kernel-finding, aborted, and what compiling and loading throw
  */
 export async function profile(model: Model, options: ProfileOptions): Promise<Profile> {
-  const { tokens, weights, past, fuse = true, signal, onProgress } = options;
-  const plan = translate(model, { target: 'simt', fuse }).plan as DevicePlan;
+  const { tokens, weights, past, precision = 'f32', fuse = true, signal, onProgress } = options;
+  const plan = translate(model, { target: 'simt', precision, fuse }).plan as DevicePlan;
   requireSteps(plan, tokens);
   const random = weights === undefined ? randomWeights(describePlan(plan), SEED) : weights;
-  const loaded = await loadCompiled(model, random, { target: 'simt', fuse, signal, ...(onProgress && { onProgress }) });
+  const loaded = await loadCompiled(model, random, {
+    target: 'simt',
+    precision,
+    fuse,
+    signal,
+    ...(onProgress && { onProgress }),
+  });
   try {
     const steps: ProfiledStep[] = [];
     for (const [i, T] of tokens.entries()) {
@@ -107,6 +116,7 @@ export async function profile(model: Model, options: ProfileOptions): Promise<Pr
     return {
       model: plan.name,
       target: 'simt',
+      precision,
       fused: fuse,
       weights: weights === undefined ? 'random' : 'given',
       steps,
