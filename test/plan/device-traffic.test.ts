@@ -144,6 +144,20 @@ test('retrieval of one token: folded keys, m·r key rows a side and head, m·H v
   });
 });
 
+test('what is stored as bf16 takes two bytes', () => {
+  const model = layer({ name: 'narrow', config: { hidden_size: 64, knum: 16, kdim: 16, vdim: 32, knn: 8, head: 2 } });
+  const of = (precision: 'f32' | 'bf16') => {
+    const { launches } = variantFor(translate(model, { target: 'simt', precision }).plan as DevicePlan, 1);
+    const launch = launches.find(({ kernel }) => kernel === 'gather_pool')!;
+    return trafficOf(launch, { tokens: 1, runs: [] });
+  };
+  const [H, m, h, Dv] = [2, 8, 2, 32];
+  const rows = H * m * Dv;
+  assert.is(of('f32').bytesRead, 4 * (rows + H * m + H * m * h));
+  assert.is(of('bf16').bytesRead, 2 * rows + 4 * (H * m + H * m * h));
+  assert.is(of('f32').flops, of('bf16').flops);
+});
+
 test('as one launch: nothing between, and of a table no more than all of it', () => {
   const { launches, buffers } = variantFor(paperLike.plan as DevicePlan, 512);
   const own = launches.filter(({ kernel }) => /score|rescore|pool/.test(kernel));
