@@ -27,10 +27,11 @@ function trafficsOf(graph: Graph, step: StepShape): Readonly<Record<string, Traf
   return Object.fromEntries(launches.map((launch) => [launch.kernel, trafficOf(launch, step)]));
 }
 
-const paperLike = translate(
-  layer({ name: 'paper-like', config: { hidden_size: 1024, knum: 512, kdim: 192, vdim: 192, knn: 32, head: 2 } }),
-  { target: 'simt' },
-);
+const paperLikeModel = layer({
+  name: 'paper-like',
+  config: { hidden_size: 1024, knum: 512, kdim: 192, vdim: 192, knn: 32, head: 2 },
+});
+const paperLike = translate(paperLikeModel, { target: 'simt' });
 
 test('a product reads x and w once and writes y', () => {
   const g = new GraphDraft('product');
@@ -192,7 +193,10 @@ test('every kernel that plans launch has its rule, and every rule its kernel', (
     }
   });
   const met = new Set<string>();
-  for (const plan of [...plans, paperLike.plan as DevicePlan]) {
+  const narrow = [paperLikeModel, bytesLm].map(
+    (model) => translate(model, { target: 'simt', precision: 'bf16' }).plan as DevicePlan,
+  );
+  for (const plan of [...plans, paperLike.plan as DevicePlan, ...narrow]) {
     for (const { launches, maxTokens } of plan.variants) {
       for (const launch of launches) {
         met.add(launch.kernel);
