@@ -9,6 +9,7 @@ import { isModel, type Model, trace } from './dsl/model.ts';
 import type { Graph } from './ir/graph.ts';
 import { print } from './ir/print.ts';
 import { verify } from './ir/verify.ts';
+import { hoistWeights } from './passes/hoistWeights.ts';
 import { runPasses } from './passes/run-passes.ts';
 import { storeNarrow } from './passes/store-narrow.ts';
 import { tapsAsOutputs } from './passes/taps-as-outputs.ts';
@@ -30,6 +31,8 @@ export interface CompileOptions extends Partial<BuildOptions> {
   readonly precision?: Precision | undefined;
   /** Give the taps that survive fusion as further outputs, to compare them with a reference. */
   readonly taps?: boolean;
+  /** False: plan the graph as it is written, with nothing but the work on weights moved to load: what fusion is measured against. */
+  readonly fuse?: boolean;
 }
 
 /** Every stage of a compilation before anything is built. */
@@ -43,11 +46,11 @@ export interface Stages {
 /** Loads the model that a file exports; `config` goes to it where it exports a function. Errors: see importModel. */
 export const loadModel = (file: string, config?: unknown): Promise<Model> => importModel(file, config, isModel);
 
-export type TranslateOptions = Pick<CompileOptions, 'taps' | 'target' | 'precision'>;
+export type TranslateOptions = Pick<CompileOptions, 'taps' | 'target' | 'precision' | 'fuse'>;
 
 /** What is planned of a traced graph. */
-export function fusedGraph(traced: Graph, { taps, precision }: TranslateOptions): Graph {
-  const { graph } = runPasses(traced);
+export function fusedGraph(traced: Graph, { taps, precision, fuse }: TranslateOptions): Graph {
+  const { graph } = runPasses(traced, fuse === false ? unfused : {});
   const fused = taps ? tapsAsOutputs(graph) : graph;
   return precision === 'bf16' ? verify(storeNarrow(fused)) : fused;
 }
@@ -85,6 +88,9 @@ export async function compile(model: Model, options: CompileOptions = {}): Promi
   const outDir = resolve(options.outDir ?? `generated/${model.name}`);
   return buildAddon(model.name, stages.files, { ...options, outDir });
 }
+
+/** The one pass without which no graph can be planned. */
+const unfused = { passes: [hoistWeights] } as const;
 
 /** Runs stages and tells under DEBUG=1 how long each took. */
 function timer(): <R>(stage: string, run: () => R) => R {

@@ -10,6 +10,7 @@ import {
   type DescribedTensor,
   type LoadedModel,
   loadNative,
+  type NativeModel,
   requireAddon,
   Session,
   sessionSymbols,
@@ -39,7 +40,10 @@ export const inputsOf = (model: Model): readonly DescribedTensor[] => describeGr
  */
 export async function openModel(model: Model, weights: WeightsLike, options: OpenOptions): Promise<Session> {
   const { threads, maxSequences } = options;
-  const loaded = await (options.target === 'interpreter' ? interpreted : native)(model, weights, options);
+  const { target } = options;
+  const loaded = await (target === 'interpreter'
+    ? interpreted(model, weights, options)
+    : loadCompiled(model, weights, { ...options, target }));
   try {
     const engine = loaded.openEngine(sessionSymbols(loaded.model, { maxSequences }), threads);
     const dispose = (): void => {
@@ -53,20 +57,33 @@ export async function openModel(model: Model, weights: WeightsLike, options: Ope
   }
 }
 
-async function native(model: Model, weights: WeightsLike, options: OpenOptions): Promise<LoadedModel> {
-  const { target, precision, march, threads, taps, signal, onProgress } = options;
+/** How a model is compiled and its weights are loaded. */
+export interface CompiledOptions
+  extends Pick<OpenOptions, 'precision' | 'march' | 'threads' | 'taps' | 'signal' | 'onProgress'> {
+  readonly target: 'cpu' | 'cuda' | 'simt';
+  /** See CompileOptions. */
+  readonly fuse?: boolean;
+}
+
+/**
+ * Compiles a model and loads its weights into the addon.
+ * @throws what compile and loadNative throw
+ */
+export async function loadCompiled(model: Model, weights: WeightsLike, options: CompiledOptions): Promise<NativeModel> {
+  const { target, precision, march, threads, taps, fuse, signal, onProgress } = options;
   // Running a model leaves nothing behind but the cache: `compile` is the verb that writes a folder.
   const outDir = mkdtempSync(join(tmpdir(), `ultramem-${model.name}-`));
   let addon: ReturnType<typeof requireAddon>;
   try {
     const built = await compile(model, {
-      target: target === 'interpreter' ? 'cpu' : target,
+      target,
       outDir,
       precision,
       signal,
       onProgress,
       ...(march !== undefined && { march }),
       ...(taps !== undefined && { taps }),
+      ...(fuse !== undefined && { fuse }),
     });
     addon = requireAddon(pathToFileURL(built.addon).href, basename(built.addon));
   } finally {

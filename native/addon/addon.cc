@@ -142,22 +142,31 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
   std::shared_ptr<Call> call_ = std::make_shared<Call>();
 };
 
+// {counters?: boolean} | undefined
+Observe observe_of(const Napi::Value& value) {
+  Observe observe;
+  if (!value.IsObject()) return observe;
+  const Napi::Object wanted = value.As<Napi::Object>();
+  observe.counters = wanted.Get("counters").ToBoolean();
+  return observe;
+}
+
 class SessionObject : public Napi::ObjectWrap<SessionObject> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Session",
                        {InstanceMethod<&SessionObject::step>("step"), InstanceMethod<&SessionObject::cancel>("cancel"),
-                        InstanceMethod<&SessionObject::bytes>("bytes"), InstanceMethod<&SessionObject::dispose>("dispose")});
+                        InstanceMethod<&SessionObject::counters>("counters"), InstanceMethod<&SessionObject::bytes>("bytes"), InstanceMethod<&SessionObject::dispose>("dispose")});
   }
 
-  // new Session(weights, threads, symbols)
+  // new Session(weights, threads, symbols, observe?)
   explicit SessionObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     or_throw(info.Env(), [&] {
       const std::shared_ptr<const Loaded> loaded = WeightsObject::Unwrap(info[0].As<Napi::Object>())->loaded();
       if (!loaded) throw Fault("disposed", "the weights are not loaded");
       std::vector<int64_t> symbols = integers(info[2]);
       if (int(symbols.size()) != loaded->model().symbol_count) throw Fault("native-failure", "wrong number of symbols");
-      session_ = std::make_shared<Session>(loaded, info[1].ToNumber().Int32Value(), std::move(symbols));
+      session_ = std::make_shared<Session>(loaded, info[1].ToNumber().Int32Value(), std::move(symbols), observe_of(info[3]));
     });
   }
 
@@ -206,6 +215,22 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
 
   Napi::Value bytes(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), session_ ? double(session_->bytes()) : 0);
+  }
+
+  // Of every launch of the last step: {name: count, …}[]
+  Napi::Value counters(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    Napi::Array launches = Napi::Array::New(env);
+    or_throw(env, [&] {
+      if (!session_) throw Fault("disposed", "the session is disposed");
+      if (running_) throw Fault("native-failure", "counters are asked for while a step runs");
+      for (const Counts& counts : session_->counters()) {
+        Napi::Object named = Napi::Object::New(env);
+        for (const auto& [name, count] : counts) named.Set(name, double(count));
+        launches.Set(launches.Length(), named);
+      }
+    });
+    return launches;
   }
 
   void dispose(const Napi::CallbackInfo& info) {

@@ -41,6 +41,14 @@ struct LaunchList {
 
 namespace addon {
 
+// What a session notes of its steps besides their outputs.
+struct Observe {
+  bool counters = false;  // of every launch of the last step
+};
+
+// Counters of one launch, by name.
+using Counts = std::vector<std::pair<const char*, uint64_t>>;
+
 // Addresses on the device that a session's arguments are offsets into.
 struct Spaces {
   void* const* inputs;
@@ -102,6 +110,13 @@ class Device {
   // The session of `run` has ended: what was kept for it goes.
   virtual void close_session(uint64_t session) noexcept = 0;
   uint64_t open_session() { return ++sessions_; }
+
+  // What `run` notes for this session from now on. Throws Fault cannot-observe where this device cannot.
+  virtual void observe(uint64_t, const Observe& observe) {
+    if (observe.counters) throw Fault("cannot-observe", "kernels are counted by the simt target alone", name());
+  }
+  // Of every launch of the session's last step, in order.
+  virtual std::vector<Counts> counters(uint64_t) const { return {}; }
 
   // For people: product and architecture.
   virtual std::string name() const = 0;

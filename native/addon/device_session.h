@@ -13,8 +13,9 @@ namespace ultramem::addon {
 class DeviceSession {
  public:
   // symbols: as in Session.
-  DeviceSession(std::shared_ptr<const Loaded> loaded, std::vector<int64_t> symbols)
+  DeviceSession(std::shared_ptr<const Loaded> loaded, std::vector<int64_t> symbols, const Observe& observe)
       : loaded_(std::move(loaded)), device_(loaded_->device()), id_(device_->open_session()) {
+    device_->observe(id_, observe);
     const Model& model = loaded_->model();
     for (int i = 0; i < model.symbol_count; i++) {
       if (model.symbols[i].per_step) symbols[size_t(i)] = model.symbols[i].bound;
@@ -55,6 +56,8 @@ class DeviceSession {
       if (const size_t bytes = bytes_of(model.outputs[i], symbols)) device_->download(outputs[i], outputs_.pointers[i], bytes);
     }
   }
+
+  std::vector<Counts> counters() const { return device_->counters(id_); }
 
   size_t bytes() const {
     size_t sum = 0;

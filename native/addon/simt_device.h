@@ -1,6 +1,8 @@
-// A device that is the CPU, running kernels thread by thread with all checks on. A finding fails the step.
+// A device that is the CPU, running kernels thread by thread with all checks on. A finding fails the step. Counts what a
+// session's kernels do where it asks for it.
 #pragma once
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -29,11 +31,19 @@ class SimtDevice : public Device {
     simt::written(at, bytes);
   }
 
-  void run(uint64_t, int variant, const LaunchList& list, void* const* pointers, const volatile bool* cancel) override {
+  void observe(uint64_t session, const Observe& observe) override {
+    const std::lock_guard<std::mutex> lock(observed_lock_);
+    if (observe.counters) observed_[session] = {};
+  }
+
+  void run(uint64_t session, int variant, const LaunchList& list, void* const* pointers, const volatile bool* cancel) override {
     static std::mutex one_at_a_time;  // of all sessions: simt runs one launch at a time
     const std::lock_guard<std::mutex> lock(one_at_a_time);
     simt::Options options;
     options.workers = int(std::thread::hardware_concurrency());
+    std::vector<simt::Counters>* const noted = observed(session);
+    options.counters = noted != nullptr;
+    if (noted != nullptr) noted->clear();
     for (int i = 0; i < list.launch_count; i++) {
       if (cancel != nullptr && *cancel) return;
       const LaunchSpec& launch = list.launches[i];
@@ -42,18 +52,43 @@ class SimtDevice : public Device {
       std::memcpy(shape.block, launch.block, sizeof shape.block);
       shape.shared = launch.shared;
       std::vector<simt::Finding> findings;
-      simt::launch(kernels_[variant][i], shape, pointers + launch.first_arg, options, counters_, findings);
+      simt::Counters counters;
+      simt::launch(kernels_[variant][i], shape, pointers + launch.first_arg, options, counters, findings);
+      if (noted != nullptr) noted->push_back(counters);
       if (findings.empty()) continue;
       const simt::Finding& first = findings.front();
       throw Fault("kernel-finding", first.kind + " in " + first.kernel + ": " + first.message, launch.place);
     }
   }
-  void close_session(uint64_t) noexcept override {}
+  void close_session(uint64_t session) noexcept override {
+    const std::lock_guard<std::mutex> lock(observed_lock_);
+    observed_.erase(session);
+  }
+  std::vector<Counts> counters(uint64_t session) const override {
+    std::vector<Counts> launches;
+    const std::vector<simt::Counters>* const noted = observed(session);
+    if (noted == nullptr) return launches;
+    for (const simt::Counters& c : *noted)
+      launches.push_back({{"loadRequests", c.load_requests}, {"loadSectors", c.load_sectors}, {"bytesLoaded", c.bytes_loaded},
+                          {"storeRequests", c.store_requests}, {"storeSectors", c.store_sectors}, {"bytesStored", c.bytes_stored},
+                          {"distinctLoadSectors", c.distinct_load_sectors}, {"distinctStoreSectors", c.distinct_store_sectors},
+                          {"sharedRequests", c.shared_accesses}, {"bankConflicts", c.bank_conflicts}, {"idleLanes", c.idle_lanes},
+                          {"atomics", c.atomics}, {"barriers", c.barriers}, {"mma", c.mma}});
+    return launches;
+  }
   std::string name() const override { return "simt (kernels thread by thread on the CPU)"; }
 
  private:
+  // Null: nobody asked. A map's elements stay where they are.
+  std::vector<simt::Counters>* observed(uint64_t session) const {
+    const std::lock_guard<std::mutex> lock(observed_lock_);
+    const auto found = observed_.find(session);
+    return found == observed_.end() ? nullptr : &found->second;
+  }
+
   const simt::Kernel* const* kernels_;
-  simt::Counters counters_;
+  mutable std::mutex observed_lock_;
+  mutable std::map<uint64_t, std::vector<simt::Counters>> observed_;  // launches of each session's last step
 };
 
 }  // namespace ultramem::addon

@@ -72,6 +72,7 @@ struct Launch {
   const Shape* shape;
   void* const* args;
   Options options;
+  uint32_t number = 0;  // of the launches that count, from 1
   uint64_t first_time = 0;
   int64_t blocks = 0;
   std::atomic<int64_t> next_block{0};

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "block.h"
+#include "memory.h"
 
 namespace ultramem::simt {
 
@@ -17,6 +17,7 @@ struct Request {
 // A code place in one warp, since the last barrier of the block.
 struct Site {
   unsigned kind = 0;
+  unsigned threads = 0;  // of the warp
   size_t bytes = 0;
   unsigned visits[kWarp] = {};
   std::vector<Request> requests;
@@ -32,14 +33,21 @@ struct Sites {
   Known known[256];  // the latest, by their keys
 };
 
-inline uint64_t sectors_of(const Request& request, size_t bytes) {
+// Sectors of a request; adds to `distinct` those that this launch meets for the first time. `marks`: global.loaded or stored.
+inline uint64_t sectors_of(const Request& request, size_t bytes, uint32_t* marks, uint32_t launch, uint64_t& distinct) {
   std::vector<uintptr_t> sectors;
   for (unsigned left = request.lanes; left; left &= left - 1) {
     const uintptr_t at = request.at[std::countr_zero(left)];
     for (uintptr_t sector = at / 32; sector <= (at + bytes - 1) / 32; sector++) sectors.push_back(sector);
   }
   std::sort(sectors.begin(), sectors.end());
-  return uint64_t(std::unique(sectors.begin(), sectors.end()) - sectors.begin());
+  sectors.erase(std::unique(sectors.begin(), sectors.end()), sectors.end());
+  for (const uintptr_t sector : sectors) {
+    uint32_t& mark = marks[sector - global.base / 32];
+    if (__atomic_load_n(&mark, __ATOMIC_RELAXED) == launch) continue;
+    distinct += __atomic_exchange_n(&mark, launch, __ATOMIC_RELAXED) != launch;
+  }
+  return sectors.size();
 }
 
 // Passes beyond one for each part of the warp that is served at once: all of it, a half for 8 bytes, a quarter for 16.
@@ -67,12 +75,15 @@ inline uint64_t conflicts_of(const Request& request, size_t bytes) {
 inline void settle(Worker& w) {
   for (Site* site : w.sites->used) {
     for (const Request& request : site->requests) {
+      w.counters.idle_lanes += site->threads - unsigned(std::popcount(request.lanes));
       if (site->kind == kGlobalLoad) {
         w.counters.load_requests++;
-        w.counters.load_sectors += sectors_of(request, site->bytes);
+        w.counters.load_sectors +=
+            sectors_of(request, site->bytes, global.loaded, w.launch->number, w.counters.distinct_load_sectors);
       } else if (site->kind == kGlobalStore) {
         w.counters.store_requests++;
-        w.counters.store_sectors += sectors_of(request, site->bytes);
+        w.counters.store_sectors +=
+            sectors_of(request, site->bytes, global.stored, w.launch->number, w.counters.distinct_store_sectors);
       } else {
         w.counters.shared_accesses++;
         w.counters.bank_conflicts += conflicts_of(request, site->bytes);
@@ -93,6 +104,7 @@ inline void settle(Worker& w) {
   Site& site = *known.site;
   if (site.requests.empty()) sites.used.push_back(&site);
   site.kind = kind;
+  site.threads = std::min(kWarp, w.threads - f.thread / kWarp * kWarp);
   site.bytes = std::max(site.bytes, bytes);
   const unsigned lane = f.thread % kWarp;
   const unsigned visit = site.visits[lane]++;
@@ -111,8 +123,11 @@ inline void add(Counters& to, const Counters& from) {
   to.store_requests += from.store_requests;
   to.store_sectors += from.store_sectors;
   to.bytes_stored += from.bytes_stored;
+  to.distinct_load_sectors += from.distinct_load_sectors;
+  to.distinct_store_sectors += from.distinct_store_sectors;
   to.shared_accesses += from.shared_accesses;
   to.bank_conflicts += from.bank_conflicts;
+  to.idle_lanes += from.idle_lanes;
   to.atomics += from.atomics;
   to.barriers += from.barriers;
   to.mma += from.mma;

@@ -17,8 +17,17 @@ struct Global {
   uintptr_t base = 0;
   uint8_t* state = nullptr;
   Cell* cells = nullptr;
+  // Per sector of 32 bytes: the launch that last loaded or stored it. Reserved when something is counted first.
+  uint32_t* loaded = nullptr;
+  uint32_t* stored = nullptr;
 };
 static Global global;
+
+inline void reserve_sectors() {
+  if (global.loaded) return;
+  global.loaded = reinterpret_cast<uint32_t*>(reserve(kGlobalBytes / 8, 4096));
+  global.stored = reinterpret_cast<uint32_t*>(reserve(kGlobalBytes / 8, 4096));
+}
 
 struct Allocation {
   size_t bytes;

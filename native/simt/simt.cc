@@ -86,6 +86,11 @@ void launch(const Kernel& kernel, const Shape& shape, void* const* args, const O
             std::vector<Finding>& findings) {
   std::lock_guard<std::mutex> lock(one_launch);
   Launch launch{&kernel, &shape, args, options};
+  static uint32_t counted = 0;
+  if (options.counters) {
+    reserve_sectors();
+    launch.number = ++counted;
+  }
   launch.blocks = int64_t(shape.grid[0]) * shape.grid[1] * shape.grid[2];
   const unsigned threads = shape.block[0] * shape.block[1] * shape.block[2];
   if (threads == 0 || threads > kMaxThreads || shape.shared > sizeof dynamic_shared) {

@@ -58,11 +58,14 @@ struct Finding {
   std::string message;
 };
 
-// Requests: one per warp, code place and visit. Sectors: of 32 bytes. Bytes: as the threads asked for them.
+// Requests: one per warp, code place and visit. Sectors: of 32 bytes, of every request; distinct ones count once in a launch.
+// Bytes: as the threads asked for them.
 struct Counters {
   uint64_t load_requests = 0, load_sectors = 0, bytes_loaded = 0;
   uint64_t store_requests = 0, store_sectors = 0, bytes_stored = 0;
+  uint64_t distinct_load_sectors = 0, distinct_store_sectors = 0;
   uint64_t shared_accesses = 0, bank_conflicts = 0;  // requests, and the passes they need beyond one each
+  uint64_t idle_lanes = 0;  // threads of the warp that took no part, over all requests: in another branch, or at their end
   uint64_t atomics = 0, barriers = 0, mma = 0, launches = 0;
 };
 

@@ -42,6 +42,34 @@ export interface NativeWeights {
   dispose(): void;
 }
 
+/** What a session notes of its steps besides their outputs. */
+export interface Observe {
+  /** Count what every kernel does; the simt target alone can. */
+  readonly counters?: boolean;
+}
+
+/** What one launch did, as native/simt/simt.h counts it. */
+export interface LaunchCounters {
+  /** Requests to global memory: one per warp and place in the code; 32-byte sectors they touch; bytes that threads asked for. */
+  readonly loadRequests: number;
+  readonly loadSectors: number;
+  readonly bytesLoaded: number;
+  readonly storeRequests: number;
+  readonly storeSectors: number;
+  readonly bytesStored: number;
+  /** Sectors of all requests of the launch, each once. */
+  readonly distinctLoadSectors: number;
+  readonly distinctStoreSectors: number;
+  /** Requests to shared memory, and the passes they need beyond one each. */
+  readonly sharedRequests: number;
+  readonly bankConflicts: number;
+  /** Threads of the warp that took no part, over all requests. */
+  readonly idleLanes: number;
+  readonly atomics: number;
+  readonly barriers: number;
+  readonly mma: number;
+}
+
 export interface NativeSession {
   step(
     symbols: readonly number[],
@@ -49,6 +77,8 @@ export interface NativeSession {
     outputs: readonly Tensor['data'][],
   ): Promise<void>;
   cancel(): void;
+  /** Of every launch of the last step, in order; empty where they are not observed. Not during a step. */
+  counters(): LaunchCounters[];
   bytes(): number;
   dispose(): void;
 }
@@ -57,5 +87,10 @@ export interface NativeAddon {
   readonly api: number;
   describe(): NativeDescription;
   readonly Weights: new () => NativeWeights;
-  readonly Session: new (weights: NativeWeights, threads: number, symbols: readonly number[]) => NativeSession;
+  readonly Session: new (
+    weights: NativeWeights,
+    threads: number,
+    symbols: readonly number[],
+    observe?: Observe,
+  ) => NativeSession;
 }

@@ -6,6 +6,7 @@ import { cudaFault } from '../support/errors/cuda.ts';
 import {
   aborted,
   addonIncompatible,
+  cannotObserve,
   disposed,
   kernelFinding,
   optionInvalid,
@@ -19,10 +20,12 @@ import { type ModelDescription, type SymbolValues, sizesOf, type TokenizerDescri
 import type { Engine, EngineStep, LoadedModel } from './engine.ts';
 import {
   addonApi,
+  type LaunchCounters,
   type NativeAddon,
   type NativeSession,
   type NativeSource,
   type NativeWeights,
+  type Observe,
 } from './native-addon.ts';
 import { type MatchedWeight, type MatchOptions, matchWeights, storedDtype, type WeightsLike } from './weights.ts';
 
@@ -39,6 +42,18 @@ export interface LoadOptions extends MatchOptions {
   readonly onProgress?: ((fraction: number) => void) | undefined;
 }
 
+/** An engine whose steps an addon runs. */
+export interface NativeEngine extends Engine {
+  /** What every launch of the last step did, in order; empty unless the engine was opened to observe counters. */
+  counters(): readonly LaunchCounters[];
+}
+
+/** Weights that an addon holds. */
+export interface NativeModel extends LoadedModel {
+  /** @throws UltramemError out-of-memory, disposed, cannot-observe where the target cannot do what `observe` asks */
+  openEngine(symbols: SymbolValues, threads?: number, observe?: Observe): NativeEngine;
+}
+
 /**
  * Maps, checks, converts and prepares the weights in the background.
  * @param addon what `require` of the emitted .node gives
@@ -48,7 +63,7 @@ export async function loadNative(
   addon: NativeAddon,
   weights: WeightsLike,
   options: LoadOptions & { readonly tokenizer?: TokenizerDescription | undefined } = {},
-): Promise<LoadedModel> {
+): Promise<NativeModel> {
   if (addon.api !== addonApi) throw addonIncompatible('the addon', addon.api, addonApi);
   const { signal, onProgress, tokenizer } = options;
   const description = addon.describe();
@@ -74,7 +89,7 @@ export async function loadNative(
     get bytes() {
       return native.bytes();
     },
-    openEngine: (symbols, own = threads) => openEngine(addon, native, model, symbols, own),
+    openEngine: (symbols, own = threads, observe = {}) => openEngine(addon, native, model, symbols, own, observe),
     dispose: () => native.dispose(),
   };
 }
@@ -85,11 +100,12 @@ function openEngine(
   model: ModelDescription,
   symbols: SymbolValues,
   threads: number,
-): Engine {
+  observe: Observe,
+): NativeEngine {
   const values = (step: SymbolValues) => model.symbols.map(({ name, bound }) => step[name] ?? symbols[name] ?? bound);
   let session: NativeSession;
   try {
-    session = new addon.Session(weights, checkThreads(threads), values({}));
+    session = new addon.Session(weights, checkThreads(threads), values({}), observe);
   } catch (error) {
     throw fromNative(error, model.name, 'opening a session', undefined);
   }
@@ -115,6 +131,10 @@ function openEngine(
       } finally {
         signal?.removeEventListener('abort', cancel);
       }
+    },
+    counters() {
+      if (gone) throw disposed('the session');
+      return session.counters();
     },
     dispose() {
       gone = true;
@@ -148,6 +168,8 @@ function fromNative(error: unknown, source: string, what: string, signal: AbortS
   switch (code) {
     case 'aborted':
       return aborted(what, signal?.reason);
+    case 'cannot-observe':
+      return cannotObserve(error.message, subject ?? source, error);
     case 'disposed':
       return disposed(what === 'the step' ? 'the session' : 'the model');
     case 'kernel-finding':

@@ -285,6 +285,17 @@ test('maxSequences and threads within their bounds', async () => {
       (e: UltramemError) => e.code === 'option-invalid',
     );
   }
+  assert.throws(
+    () => native.openEngine({ S: 1 }, 1, { counters: true }),
+    (e: UltramemError) => e.code === 'cannot-observe',
+  );
+  const engine = native.openEngine({ S: 1 });
+  assert.equal(engine.counters(), [], 'nobody asked for any');
+  engine.dispose();
+  assert.throws(
+    () => engine.counters(),
+    (e: UltramemError) => e.code === 'disposed',
+  );
   native.dispose();
   assert.throws(
     () => native.openEngine({ S: 1 }),

@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { start, ultramem } from './run-command.ts';
 
-const verbs = ['compile', 'generate', 'run', 'verify', 'inspect', 'doctor'];
+const verbs = ['compile', 'generate', 'run', 'verify', 'inspect', 'profile', 'doctor'];
 const test = suite('usage');
 
 test('without a verb it prints its help', () => {

@@ -19,7 +19,8 @@ const mayImport: Record<string, readonly string[]> = {
   build: ['codegen', 'support'],
   runtime: ['support'],
   verify: ['open-model.ts', 'interpret-engine.ts', 'compile.ts', 'models', 'ir', 'runtime', 'support'],
-  cli: ['compile.ts', 'inspect.ts', 'machine.ts', 'open-model.ts', 'runtime', 'verify', 'support'],
+  profile: ['open-model.ts', 'compile.ts', 'plan', 'runtime', 'support'],
+  cli: ['compile.ts', 'inspect.ts', 'machine.ts', 'open-model.ts', 'profile', 'runtime', 'verify', 'support'],
   // src/<file>: the public faces, and what the command stands on
   'index.ts': ['dsl', 'support'],
   'compile.ts': ['build', 'codegen', 'plan', 'passes', 'ir', 'dsl', 'support'],

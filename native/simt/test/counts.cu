@@ -18,6 +18,17 @@ extern "C" __global__ void triangle(const float* x, float* y) {
   y[threadIdx.x] = sum;
 }
 
+// Every element four times.
+extern "C" __global__ void again(const float* x, float* y) {
+  float sum = 0.0f;
+  for (unsigned i = 0; i < 4; i++) sum += x[(threadIdx.x + i * 5) % 32];
+  y[threadIdx.x] = sum;
+}
+// One lane of four takes the branch.
+extern "C" __global__ void quarter(const float* x, float* y) {
+  if (threadIdx.x % 4 == 3) y[threadIdx.x] = x[threadIdx.x];
+}
+
 template <unsigned kStride, class T>
 __device__ inline void through_shared(const T* x, T* y) {
   __shared__ T tile[32 * kStride];

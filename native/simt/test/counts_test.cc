@@ -11,6 +11,8 @@ void shifted(const float*, float*);
 void broadcast(const float*, float*);
 void scattered(const float*, float*);
 void triangle(const float*, float*);
+void again(const float*, float*);
+void quarter(const float*, float*);
 void shared1(const float*, float*);
 void shared2(const float*, float*);
 void shared8(const float*, float*);
@@ -24,7 +26,8 @@ struct Expected {
   simt::Kernel kernel;
   uint64_t load_requests, load_sectors, bytes_loaded;
   uint64_t store_requests, store_sectors, bytes_stored;
-  uint64_t shared_accesses = 0, bank_conflicts = 0, barriers = 0, atomics = 0;
+  uint64_t shared_accesses = 0, bank_conflicts = 0, barriers = 0, atomics = 0, idle_lanes = 0;
+  uint64_t reads_of_a_sector = 1;  // by requests that share it
 };
 
 #define KERNEL(name) simt::kernel<name>(#name, "model.ts:1:1")
@@ -46,7 +49,9 @@ int main() {
       {KERNEL(broadcast), 1, 1, 128, 1, 4, 128},
       {KERNEL(scattered), 1, 32, 128, 1, 32, 128},
       // Visit i is made by lanes i to 31: sectors 4 for i up to 7, 3 up to 15, and so on.
-      {KERNEL(triangle), 32, 8 * (4 + 3 + 2 + 1), 4 * 32 * 33 / 2, 1, 4, 128},
+      {KERNEL(triangle), 32, 8 * (4 + 3 + 2 + 1), 4 * 32 * 33 / 2, 1, 4, 128, 0, 0, 0, 0, 32 * 31 / 2},
+      {KERNEL(again), 4, 16, 512, 1, 4, 128, 0, 0, 0, 0, 0, 4},
+      {KERNEL(quarter), 1, 4, 32, 1, 4, 32, 0, 0, 0, 0, 2 * 24},
       {KERNEL(shared1), 1, 4, 128, 1, 4, 128, 2, 0, 1},
       {KERNEL(shared2), 1, 4, 128, 1, 4, 128, 2, 2, 1},
       {KERNEL(shared8), 1, 4, 128, 1, 4, 128, 2, 14, 1},
@@ -72,6 +77,9 @@ int main() {
       compare(e.kernel.name, "bank conflicts", c.bank_conflicts, e.bank_conflicts);
       compare(e.kernel.name, "barriers", c.barriers, e.barriers);
       compare(e.kernel.name, "atomics", c.atomics, e.atomics);
+      compare(e.kernel.name, "distinct load sectors", c.distinct_load_sectors, e.load_sectors / e.reads_of_a_sector);
+      compare(e.kernel.name, "distinct store sectors", c.distinct_store_sectors, e.store_sectors);
+      compare(e.kernel.name, "idle lanes", c.idle_lanes, e.idle_lanes);
       compare(e.kernel.name, "launches", c.launches, 1);
     }
   }

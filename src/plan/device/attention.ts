@@ -71,7 +71,7 @@ function splitOverCache({ constants: c, rows, reads: r, writes: w }: Given[0], a
   const length = Math.ceil(turns / Math.min(turns, Math.max(1, Math.floor(BLOCKS / blocks)))) * TURN;
   const count = Math.ceil(c.C / length);
   const [vector, run] = [keyRun(w.kcache, c.D), valueRun(w.vcache, c.D)];
-  const parts = at.temporary('attention_parts', { dtype: 'f32', shape: [most * c.Hq * count * (c.D + 2)] });
+  const parts = at.temporary('attention_parts', { dtype: 'f32', shape: [most, c.Hq, count, c.D + 2] });
   const positions = reads('positions', r.positions);
   at.emit({
     kernel: 'attention_parts',
@@ -87,6 +87,7 @@ function splitOverCache({ constants: c, rows, reads: r, writes: w }: Given[0], a
       writes('parts', parts),
     ],
     scalars: [c.scale],
+    part: length,
     grid: [blocks * count, 1, 1],
     block: [TURN, 1, 1],
   });
@@ -97,6 +98,7 @@ function splitOverCache({ constants: c, rows, reads: r, writes: w }: Given[0], a
     rows,
     pointers: [reads('parts', parts), positions, writes('y', w.y)],
     scalars: [],
+    part: length,
     ...warpPer(most * c.Hq),
   });
   at.decide('attention', `${count} parts of ${length} positions`, 'few tokens alone would leave most of a device idle');

@@ -36,6 +36,8 @@ export interface DeviceLaunch {
   readonly block: Extent3;
   /** Bytes of dynamic shared memory. */
   readonly shared: number;
+  /** Where partial results split a cache: positions that one of them covers. */
+  readonly part?: number;
   readonly computes: string;
   readonly loc: Loc | undefined;
 }

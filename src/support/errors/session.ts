@@ -29,6 +29,13 @@ export const addonUnloadable = (path: string, cause: unknown) =>
     details: { path },
   });
 
+export const cannotObserve = (what: string, where: string, cause?: unknown) =>
+  new UltramemError('cannot-observe', `${where}: ${what}`, {
+    hint: 'Compile the model for the target simt.',
+    cause,
+    details: { where },
+  });
+
 export const disposed = (what: string) => new UltramemError('disposed', `${what} is disposed`);
 
 export const inputInvalid = (name: string, what: string, details: Record<string, unknown> = {}) =>

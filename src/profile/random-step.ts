@@ -1,0 +1,123 @@
+// Weights and inputs for a model that is to be counted, not used: random, the same for the same seed, within all bounds.
+
+import type { Run } from '../plan/device/traffic.ts';
+import { FEW_TOKENS } from '../plan/variants.ts';
+import { convert } from '../runtime/convert.ts';
+import { type DescribedTensor, type ModelDescription, type SymbolValues, sizesOf } from '../runtime/description.ts';
+import { isFloat } from '../support/dtype.ts';
+import { toBf16, toF16 } from '../support/float-bits.ts';
+import { elements, type Tensor, tensor } from '../support/tensor.ts';
+
+/** Inputs of one step, and which tokens of which sequences they are. */
+export interface RandomStep {
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  /** Per sequence; none where steps know no positions. */
+  readonly runs: readonly Run[];
+}
+
+/** Weights by name. Those of one axis (norms, biases) are 1; others keep the size of what they multiply. */
+export function randomWeights(model: ModelDescription, seed: number): Record<string, Tensor> {
+  const bounds = Object.fromEntries(model.symbols.map(({ name, bound }) => [name, bound]));
+  return Object.fromEntries(
+    model.weights.map((weight, i) => {
+      const shape = sizesOf(weight.shape, bounds);
+      const scale = shape.length < 2 ? 0 : Math.sqrt(3 / shape.at(-1)!);
+      return [weight.name, random(weight, shape, bounds, seed * 1000 + i, scale)];
+    }),
+  );
+}
+
+/**
+ * Inputs of a step of so many tokens. Positions and sequence of a language model: up to 16 tokens are one each of as many
+ * sequences, which hold `past` tokens already (default: half of what they can hold); more are a prompt from position `past`
+ * (default 0) on, in as few sequences as can hold it.
+ */
+export function randomStep(
+  model: ModelDescription,
+  symbols: SymbolValues,
+  tokens: number,
+  past: number | undefined,
+  seed: number,
+): RandomStep {
+  const runs = runsOf(model, symbols, tokens, past);
+  const places: Readonly<Record<string, readonly number[]>> = {
+    positions: runs.flatMap(({ position, tokens }) => Array.from({ length: tokens }, (_, i) => position + i)),
+    sequence: runs.flatMap(({ tokens }, s) => new Array<number>(tokens).fill(s)),
+  };
+  const inputs = model.inputs.map((input, i): [string, Tensor] => {
+    const shape = sizesOf(input.shape, symbols);
+    const place = runs.length > 0 ? places[input.name] : undefined;
+    if (place !== undefined) return [input.name, tensor('i32', shape, Int32Array.from(place))];
+    return [input.name, random(input, shape, symbols, seed * 1000 + 500 + i, Math.sqrt(3))];
+  });
+  return { inputs: Object.fromEntries(inputs), runs };
+}
+
+/** Sequences that a session needs for steps of so many tokens. */
+export function sequencesFor(model: ModelDescription, tokens: number): number {
+  const bound = model.symbols.find(({ scope }) => scope === 'session')?.bound ?? 1;
+  const wanted = tokens <= FEW_TOKENS ? tokens : Math.ceil(tokens / (contextOf(model) ?? tokens));
+  return Math.max(1, Math.min(bound, wanted));
+}
+
+/** Positions that a sequence can hold, where the model says so. */
+function contextOf(model: ModelDescription): number | undefined {
+  const below = model.inputs.find(({ name }) => name === 'positions')?.below;
+  return typeof below === 'number' ? below : undefined;
+}
+
+function runsOf(model: ModelDescription, symbols: SymbolValues, tokens: number, past: number | undefined): Run[] {
+  const names = model.inputs.map(({ name }) => name);
+  if (!names.includes('positions') || !names.includes('sequence')) return [];
+  const session = model.symbols.find(({ scope }) => scope === 'session');
+  const sequences = Math.min(sequencesFor(model, tokens), session === undefined ? 1 : symbols[session.name]!);
+  const each = Math.ceil(tokens / sequences);
+  const context = contextOf(model) ?? each;
+  const wanted = past ?? (tokens <= FEW_TOKENS ? Math.floor(context / 2) : 0);
+  return Array.from({ length: Math.ceil(tokens / each) }, (_, s) => ({
+    position: Math.max(0, Math.min(wanted, context - each)),
+    tokens: Math.min(each, tokens - s * each),
+  }));
+}
+
+/** Uniform in (−scale, scale); 1 where scale is 0. Integers: uniform below their bound. */
+function random(
+  { dtype, below }: DescribedTensor,
+  shape: readonly number[],
+  symbols: SymbolValues,
+  seed: number,
+  scale: number,
+): Tensor {
+  const next = uniform(seed);
+  const count = elements(shape);
+  if (isFloat(dtype)) {
+    const data = new Float32Array(count);
+    for (let i = 0; i < count; i++) data[i] = scale === 0 ? 1 : scale * (2 * next() - 1);
+    if (dtype === 'f32') return tensor(dtype, shape, data);
+    return tensor(dtype as 'bf16' | 'f16', shape, Uint16Array.from(data, dtype === 'bf16' ? toBf16 : toF16));
+  }
+  const bound = typeof below === 'string' ? symbols[below]! : (below ?? 1);
+  const data = new Int32Array(count);
+  for (let i = 0; i < count; i++) data[i] = Math.floor(bound * next());
+  return convert(tensor('i32', shape, data), dtype);
+}
+
+/** Numbers of [0, 1): xorshift, whose state the seed is mixed into. */
+function uniform(seed: number): () => number {
+  let x = Math.imul(seed + 1, 0x9e3779b1) | 1;
+  return () => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return (x >>> 0) / 4294967296;
+  };
+}
+
+/** Which tokens a step is made of, in words. */
+export function describeStep({ tokens, runs }: { readonly tokens: number; readonly runs: readonly Run[] }): string {
+  const [first] = runs;
+  const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+  if (first === undefined) return count(tokens, 'token');
+  const each = runs.length === 1 ? '' : ' each';
+  return `${count(first.tokens, 'token')} of ${count(runs.length, 'sequence')}${each}, from position ${first.position} on`;
+}
