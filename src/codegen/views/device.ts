@@ -113,7 +113,7 @@ function launchTable(variant: Variant<DeviceLaunch>): object {
     if (launch.rows.tokens && variant.maxTokens > 1) args.push('{ Space::tokens, 0, 0 }');
     const extent = (of: readonly number[]) => `{ ${of.join(', ')} }`;
     const name = stringLiteral(kernelName(variant, launch, i));
-    return `{ ${name}, ${stringLiteral(placeOf(launch))}, ${extent(launch.grid)}, ${extent(launch.block)}, ${launch.shared}, ${first}, ${args.length - first} }`;
+    return `{ ${name}, ${stringLiteral(placeOf(launch))}, ${extent(launch.grid)}, ${extent(launch.block)}, ${launch.shared}, ${first}, ${args.length - first}, ${launch.stream}, ${launch.after ?? -1} }`;
   });
   return {
     name: variant.name,
