@@ -4,7 +4,7 @@ import Table from 'cli-table3';
 import { Command } from 'commander';
 import { nothingToVerify } from '../support/errors/cli.ts';
 import type { CaseReport } from '../verify/verify-case.ts';
-import { examples, jsonOption, marchOption, type Target, targetOption, threadsOption } from './options.ts';
+import { examples, jsonOption, marchOption, type Target, targetOption, tellTarget, threadsOption } from './options.ts';
 import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -35,11 +35,19 @@ export function verifyVerb(terminal: Terminal): Command {
       const { verifyCase } = await import('../verify/verify-case.ts');
       const { target, march, threads } = flags;
       const reports: CaseReport[] = [];
+      const onTarget = tellTarget(terminal);
       for (const golden of await openGoldens(path)) {
         terminal.signal.throwIfAborted();
         const onProgress = (stage: string): void => terminal.progress(`${golden.name}: ${stage}`);
         onProgress('reading');
-        const report = await verifyCase(golden, { target, march, threads, signal: terminal.signal, onProgress });
+        const report = await verifyCase(golden, {
+          target,
+          march,
+          threads,
+          signal: terminal.signal,
+          onProgress,
+          onTarget,
+        });
         reports.push(report);
         if (!flags.json) terminal.print(shown(report, flags.all === true));
       }
