@@ -6,7 +6,7 @@ import { isKind, opOf } from './ir/ops/index.ts';
 import { explainFusion, type Note } from './passes/explain-fusion.ts';
 import { hoistWeights } from './passes/hoistWeights.ts';
 import { type PassRun, runPasses } from './passes/run-passes.ts';
-import { makePlan } from './plan/plan.ts';
+import { makeDevicePlan, makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plans.ts';
 
 export { parse as parseGraph } from './ir/parse.ts';
@@ -18,6 +18,9 @@ export interface Work {
   readonly flops: number;
   readonly bytes: number;
 }
+
+/** What the plan is for; simt runs the very plan of cuda. */
+export type InspectTarget = 'cpu' | 'cuda' | 'simt';
 
 export interface Inspection {
   /** As the user wrote it. */
@@ -32,13 +35,17 @@ export interface Inspection {
 }
 
 /** Traces, rewrites and plans a model, or a graph as it stands. Throws what these throw. */
-export function inspect(model: Model | Graph): Inspection {
+export function inspect(
+  model: Model | Graph,
+  { target = 'cpu' }: { readonly target?: InspectTarget } = {},
+): Inspection {
   const before = isModel(model) ? trace(model) : model;
   const { graph: after, log } = runPasses(before);
   const notes = explainFusion(before, after);
   // What weights alone decide is left out on both sides.
   const work = { before: workOf(hoistWeights(before)), after: workOf(after) };
-  return { before, after, log, notes, plan: makePlan(after), work };
+  const plan = target === 'cpu' ? makePlan(after) : makeDevicePlan(after);
+  return { before, after, log, notes, plan, work };
 }
 
 /** Work of the step nodes with every symbol at 1. */

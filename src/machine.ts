@@ -6,10 +6,12 @@ import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { promisify } from 'node:util';
 import which from 'which';
 import { cacheFolder } from './build/cache.ts';
-import { driverLibrary, localDevices } from './build/cuda-devices.ts';
+import { cudaObstacle, driverLibrary, localDevices } from './build/cuda-devices.ts';
 import { findNvcc } from './build/nvcc.ts';
 import { findCmake, findToolchain } from './build/toolchain.ts';
 import { UltramemError } from './support/errors.ts';
+
+export { cudaObstacle };
 
 /** One fact about the machine. `missing` keeps the cpu target from working, `limited` does not. */
 export interface MachineFact {
@@ -122,23 +124,25 @@ function cache(): MachineFact {
 
 /** Compiler, driver and devices; models run on the CPU without any of it. */
 async function cuda(): Promise<MachineFact> {
-  const [compiler, library, devices] = await Promise.all([
+  const [compiler, library, devices, obstacle] = await Promise.all([
     findNvcc().catch((error: unknown) => {
       if (error instanceof UltramemError) return error;
       throw error;
     }),
     driverLibrary(),
     localDevices(),
+    cudaObstacle(),
   ]);
+  const unbuilt =
+    compiler instanceof UltramemError ? [] : devices.filter(({ arch }) => !compiler.architectures.includes(arch));
   const nvcc = compiler instanceof UltramemError ? compiler.message : `nvcc ${compiler.version} (${compiler.path})`;
   const driver = library === undefined ? 'no driver library' : `driver ${devices[0]?.driver ?? ''} (${library})`;
   const each = devices.map(({ name, arch }) => `${name} (${arch})`);
   const found = [nvcc, driver.replace('  ', ' '), each.join(', ') || 'no device'].join('; ');
-  const advice: string[] = [];
-  if (compiler instanceof UltramemError) advice.push(compiler.hint ?? '');
-  if (library === undefined)
-    advice.push("Kernels run where NVIDIA's driver is installed; models run on the CPU without.");
-  else if (devices.length === 0)
-    advice.push('See whether `nvidia-smi` finds a device; in a container, hand the GPU in.');
+  const advice = [
+    ...(compiler instanceof UltramemError ? [compiler.hint ?? ''] : []),
+    ...unbuilt.map(({ name, arch }) => `This nvcc has no ${arch} for ${name}: install a newer CUDA toolkit.`),
+    ...(obstacle === undefined ? [] : [`target cuda: ${obstacle.code}, ${obstacle.message}. ${obstacle.hint ?? ''}`]),
+  ];
   return advice.length === 0 ? fact('CUDA', 'ok', found) : fact('CUDA', 'limited', found, advice.join(' '));
 }

@@ -1,4 +1,4 @@
-// A model and its weights → a session, on either target: what the command runs models with.
+// A model and its weights → a session, on any target: what the command runs models with.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { compile, fusedGraph, type Model, type Precision, trace } from './compile.ts';
 import { describeGraph, loadInterpreted } from './interpret-engine.ts';
+import { cudaObstacle } from './machine.ts';
 import {
   type DescribedTensor,
   type LoadedModel,
@@ -16,9 +17,11 @@ import {
   sessionSymbols,
   type WeightsLike,
 } from './runtime/index.ts';
+import { isAvoidable } from './support/errors/cuda.ts';
 
 export interface OpenOptions {
-  readonly target: 'cpu' | 'cuda' | 'simt' | 'interpreter';
+  /** `auto`: cuda where this machine has what it takes, else cpu; `onTarget` hears which, and why. */
+  readonly target: 'auto' | 'cpu' | 'cuda' | 'simt' | 'interpreter';
   readonly march?: string | undefined;
   readonly threads?: number | undefined;
   /** Default f32. The interpreter takes bf16 as the fused graph that devices run stores it. */
@@ -29,6 +32,8 @@ export interface OpenOptions {
   readonly taps?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (stage: string, fraction?: number) => void;
+  /** What `auto` came to. Default: a warning of the process, so that it is never silent. */
+  readonly onTarget?: (target: 'cpu' | 'cuda', why: string) => void;
 }
 
 /** Inputs that a model's steps take. Throws what tracing throws. */
@@ -36,11 +41,33 @@ export const inputsOf = (model: Model): readonly DescribedTensor[] => describeGr
 
 /**
  * Compiles the model where the target wants it, loads the weights, and opens a session; disposing it frees all of them.
- * @throws what compile, loading weights and opening sessions throw
+ * @throws what compile, loading weights and opening sessions throw; for cuda no-driver, no-device and driver-too-old, before
+ * anything is compiled where that shows
  */
 export async function openModel(model: Model, weights: WeightsLike, options: OpenOptions): Promise<Session> {
+  return options.target === 'auto'
+    ? openWhere(model, weights, options)
+    : openOn(options.target, model, weights, options);
+}
+
+/** On a device where there is one that can run the model, else on the CPU. */
+async function openWhere(model: Model, weights: WeightsLike, options: OpenOptions): Promise<Session> {
+  const onTarget = options.onTarget ?? ((target, why) => process.emitWarning(`target ${target}: ${why}`));
+  try {
+    const session = await openOn('cuda', model, weights, options);
+    onTarget('cuda', 'there are a driver, a device, and kernels for it');
+    return session;
+  } catch (error) {
+    if (!isAvoidable(error)) throw error;
+    onTarget('cpu', error.message);
+    return openOn('cpu', model, weights, options);
+  }
+}
+
+type FixedTarget = Exclude<OpenOptions['target'], 'auto'>;
+
+async function openOn(target: FixedTarget, model: Model, weights: WeightsLike, options: OpenOptions): Promise<Session> {
   const { threads, maxSequences } = options;
-  const { target } = options;
   const loaded = await (target === 'interpreter'
     ? interpreted(model, weights, options)
     : loadCompiled(model, weights, { ...options, target }));
@@ -71,6 +98,8 @@ export interface CompiledOptions
  */
 export async function loadCompiled(model: Model, weights: WeightsLike, options: CompiledOptions): Promise<NativeModel> {
   const { target, precision, march, threads, taps, fuse, signal, onProgress } = options;
+  const obstacle = target === 'cuda' ? await cudaObstacle() : undefined;
+  if (obstacle !== undefined) throw obstacle;
   // Running a model leaves nothing behind but the cache: `compile` is the verb that writes a folder.
   const outDir = mkdtempSync(join(tmpdir(), `ultramem-${model.name}-`));
   let addon: ReturnType<typeof requireAddon>;

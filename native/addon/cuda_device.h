@@ -1,4 +1,5 @@
-// A device of CUDA: the kernels of embedded fatbins, one stream, pinned staging, and one captured graph per session and variant.
+// A device of CUDA: the kernels of embedded fatbins, pinned staging, and one captured graph per session and variant, in which
+// launches of two streams run beside each other.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "cuda_driver.h"
+#include "cuda_events.h"
 #include "cuda_image.h"
 #include "device.h"
 
@@ -82,7 +84,7 @@ class CudaDevice final : public Device {
       const std::vector<driver::Function> functions = functions_of(list);
       for (int i = 0; i < list.launch_count; i++) {
         if (cancel != nullptr && *cancel) throw aborted();
-        launch(list, i, functions[size_t(i)], pointers);
+        launch(list, i, functions[size_t(i)], pointers, stream_);
         check(driver_.stream_wait(stream_), "running", &list.launches[i]);
       }
       return;
@@ -151,6 +153,7 @@ class CudaDevice final : public Device {
     const Current current(*this);
     for (const CudaImage& image : options_.images) load(image);
     check(driver_.stream_create(&stream_, driver::kOwnOrder), "making a stream");
+    check(driver_.stream_create(&beside_, driver::kOwnOrder), "making a second stream");
     void* staging = nullptr;
     check(driver_.host_allocate(&staging, options_.staging, 0), "allocating pinned memory");
     staging_ = static_cast<char*>(staging);
@@ -178,6 +181,7 @@ class CudaDevice final : public Device {
       if (stream_ != nullptr) driver_.stream_wait(stream_);
       for (const auto& [key, exec] : graphs_) driver_.exec_destroy(exec);
       if (staging_ != nullptr) driver_.host_release(staging_);
+      if (beside_ != nullptr) driver_.stream_destroy(beside_);
       if (stream_ != nullptr) driver_.stream_destroy(stream_);
       for (driver::Module module : modules_) driver_.module_unload(module);
     });
@@ -215,10 +219,21 @@ class CudaDevice final : public Device {
 
   driver::GraphExec capture(const LaunchList& list, void* const* pointers) {
     const std::vector<driver::Function> functions = functions_of(list);
+    CudaEvents events(driver_, list, [this](driver::Result result, const char* doing, const LaunchSpec* launch) {
+      check(result, doing, launch);
+    });
+    events.make();
     check(driver_.capture_begin(stream_, driver::kCaptureThreadLocal), "beginning to capture " + step_text(list));
     driver::Graph graph = nullptr;
     try {
-      for (int i = 0; i < list.launch_count; i++) launch(list, i, functions[size_t(i)], pointers);
+      events.fork(stream_, beside_);
+      for (int i = 0; i < list.launch_count; i++) {
+        const driver::Stream stream = list.launches[i].stream == 0 ? stream_ : beside_;
+        events.before(i, stream);
+        launch(list, i, functions[size_t(i)], pointers, stream);
+        events.behind(i, stream);
+      }
+      events.join(stream_);
     } catch (...) {
       // The stream must leave its capture, broken as that is.
       if (driver_.capture_end(stream_, &graph) == driver::kSuccess && graph != nullptr) driver_.graph_destroy(graph);
@@ -232,12 +247,12 @@ class CudaDevice final : public Device {
     return exec;
   }
 
-  void launch(const LaunchList& list, int i, driver::Function function, void* const* pointers) {
+  void launch(const LaunchList& list, int i, driver::Function function, void* const* pointers, driver::Stream stream) {
     const LaunchSpec& spec = list.launches[i];
     std::vector<void*> parameters;
     for (int a = 0; a < spec.arg_count; a++) parameters.push_back(const_cast<void**>(&pointers[spec.first_arg + a]));
     check(driver_.launch(function, spec.grid[0], spec.grid[1], spec.grid[2], spec.block[0], spec.block[1], spec.block[2],
-                         spec.shared, stream_, parameters.data(), nullptr),
+                         spec.shared, stream, parameters.data(), nullptr),
           "launching", &spec);
   }
 
@@ -283,7 +298,7 @@ class CudaDevice final : public Device {
   std::string name_, architecture_;
   driver::Context context_ = nullptr;
   std::vector<driver::Module> modules_;
-  driver::Stream stream_ = nullptr;
+  driver::Stream stream_ = nullptr, beside_ = nullptr;
   char* staging_ = nullptr;
   size_t staged_ = 0;  // bytes of the staging memory that copies under way read
   std::map<std::string, Kernel> kernels_;

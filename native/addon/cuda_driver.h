@@ -18,12 +18,14 @@ struct CUctx_st;
 struct CUmod_st;
 struct CUfunc_st;
 struct CUstream_st;
+struct CUevent_st;
 struct CUgraph_st;
 struct CUgraphExec_st;
 using Context = CUctx_st*;
 using Module = CUmod_st*;
 using Function = CUfunc_st*;
 using Stream = CUstream_st*;
+using Event = CUevent_st*;
 using Graph = CUgraph_st*;
 using GraphExec = CUgraphExec_st*;
 
@@ -32,6 +34,7 @@ constexpr Result kSuccess = 0, kOutOfMemory = 2, kStandIn = 34, kNoDevice = 100,
 constexpr int kComputeMajor = 75, kComputeMinor = 76;  // attributes of a device
 constexpr int kDynamicSharedLimit = 8;                 // attribute of a function
 constexpr unsigned kOwnOrder = 1;                      // flag of a stream that does not wait for the default one
+constexpr unsigned kUntimed = 2;                       // flag of an event that only orders
 constexpr int kCaptureThreadLocal = 1;
 constexpr unsigned kSharedWithoutAsking = 48 << 10;  // bytes of shared memory that every kernel may have
 
@@ -63,6 +66,10 @@ constexpr int kOldest = 11040;
   X(stream_create, "cuStreamCreate", (Stream*, unsigned))                                                                 \
   X(stream_destroy, "cuStreamDestroy_v2", (Stream))                                                                       \
   X(stream_wait, "cuStreamSynchronize", (Stream))                                                                         \
+  X(event_create, "cuEventCreate", (Event*, unsigned))                                                                    \
+  X(event_destroy, "cuEventDestroy_v2", (Event))                                                                          \
+  X(event_record, "cuEventRecord", (Event, Stream))                                                                       \
+  X(stream_wait_event, "cuStreamWaitEvent", (Stream, Event, unsigned))                                                    \
   X(capture_begin, "cuStreamBeginCapture_v2", (Stream, int))                                                              \
   X(capture_end, "cuStreamEndCapture", (Stream, Graph*))                                                                  \
   X(graph_instantiate, "cuGraphInstantiateWithFlags", (GraphExec*, Graph, unsigned long long))                            \

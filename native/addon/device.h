@@ -30,9 +30,11 @@ struct LaunchSpec {
   unsigned shared;  // bytes of dynamic shared memory
   int first_arg;    // in LaunchList::args
   int arg_count;
+  int stream;  // 0 or 1: launches of one are in order; 1 is joined where the step ends
+  int after;   // launch of the other stream, earlier in the list, that must be done first; -1 for none
 };
 
-// The step of one variant.
+// The step of one variant. Running the launches one after another is right, whatever their streams.
 struct LaunchList {
   const LaunchSpec* launches;
   int launch_count;

@@ -104,10 +104,12 @@ __device__ inline int mixed(int d, int i) {
 
 // Both sides of a retrieval in one launch: blocks of the upper half of the grid's second axis take the column side.
 template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, class Q, class W>
-__device__ inline void score_topk_one_pair(int tokens, const Q* q_row, const W* keys_row, int* partial_row, const Q* q_col,
-                                           const W* keys_col, int* partial_col) {
+__device__ inline void score_topk_one_pair(int tokens, const Q* q_row, const W* keys_row, float* values_row,
+                                           int* index_row, int* partial_row, const Q* q_col, const W* keys_col,
+                                           float* values_col, int* index_col, int* partial_col) {
   const bool col = int(blockIdx.y) >= H;
-  score_topk_one<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC>(tokens, col ? q_col : q_row, col ? keys_col : keys_row, nullptr, nullptr,
+  score_topk_one<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC>(tokens, col ? q_col : q_row, col ? keys_col : keys_row,
+                                                        col ? values_col : values_row, col ? index_col : index_row,
                                                         col ? partial_col : partial_row);
 }
 
@@ -206,11 +208,13 @@ __device__ inline void score_topk_tile(int tokens, const Q* q, const W* keys, fl
 
 // As score_topk_one_pair.
 template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS, class Q, class W>
-__device__ inline void score_topk_tile_pair(int tokens, const Q* q_row, const W* keys_row, int* partial_row, const Q* q_col,
-                                            const W* keys_col, int* partial_col) {
+__device__ inline void score_topk_tile_pair(int tokens, const Q* q_row, const W* keys_row, float* values_row,
+                                            int* index_row, int* partial_row, const Q* q_col, const W* keys_col,
+                                            float* values_col, int* index_col, int* partial_col) {
   const bool col = int(blockIdx.y) >= H;
-  score_topk_tile<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC, TOKENS>(tokens, col ? q_col : q_row, col ? keys_col : keys_row, nullptr,
-                                                                 nullptr, col ? partial_col : partial_row);
+  score_topk_tile<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC, TOKENS>(tokens, col ? q_col : q_row, col ? keys_col : keys_row,
+                                                                 col ? values_col : values_row, col ? index_col : index_row,
+                                                                 col ? partial_col : partial_row);
 }
 
 // The best of PARTS partial lists, merged into warp 0's list. `memory`: shared, WARPS / 2 lists. All warps call it.

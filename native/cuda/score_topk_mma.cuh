@@ -135,11 +135,13 @@ __device__ inline void score_topk_mma(int tokens, const BF16* q, const BF16* key
 
 // As score_topk_one_pair.
 template <int H, int N, int D, int K, bool PER_HEAD, int LDQ, int PARTS, int VEC, int TOKENS>
-__device__ inline void score_topk_mma_pair(int tokens, const BF16* q_row, const BF16* keys_row, int* partial_row,
-                                           const BF16* q_col, const BF16* keys_col, int* partial_col) {
+__device__ inline void score_topk_mma_pair(int tokens, const BF16* q_row, const BF16* keys_row, float* values_row,
+                                           int* index_row, int* partial_row, const BF16* q_col, const BF16* keys_col,
+                                           float* values_col, int* index_col, int* partial_col) {
   const bool col = int(blockIdx.y) >= H;
-  score_topk_mma<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC, TOKENS>(tokens, col ? q_col : q_row, col ? keys_col : keys_row, nullptr,
-                                                                nullptr, col ? partial_col : partial_row);
+  score_topk_mma<H, N, D, K, PER_HEAD, LDQ, PARTS, VEC, TOKENS>(tokens, col ? q_col : q_row, col ? keys_col : keys_row,
+                                                                col ? values_col : values_row, col ? index_col : index_row,
+                                                                col ? partial_col : partial_row);
 }
 
 }  // namespace ultramem::cuda

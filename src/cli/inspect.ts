@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
-import type { Inspection } from '../inspect.ts';
+import type { Inspection, InspectTarget } from '../inspect.ts';
 import { unreadableFile } from '../support/errors/cli.ts';
 import { readModel } from './open-session.ts';
-import { configOption, examples, jsonOption, targetOption } from './options.ts';
+import { configOption, examples, jsonOption } from './options.ts';
 import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -21,6 +21,13 @@ const stages = {
 } as const;
 type Stage = keyof typeof stages;
 
+interface InspectFlags {
+  readonly stage: Stage;
+  readonly target: InspectTarget;
+  readonly json?: boolean;
+  readonly config?: string;
+}
+
 export function inspectVerb(terminal: Terminal): Command {
   const stageHelp = Object.entries(stages).map(([stage, shows]) => `  ${stage.padEnd(8)} ${shows}`);
   return new Command('inspect')
@@ -28,7 +35,7 @@ export function inspectVerb(terminal: Terminal): Command {
     .argument('<model>', 'TypeScript file of the model, or the text of a graph (.ir)')
     .addOption(configOption())
     .addOption(new Option('--stage <stage>', 'what to show').choices(Object.keys(stages)).default('summary'))
-    .addOption(targetOption())
+    .addOption(new Option('--target <target>', 'what to plan for').choices(['cpu', 'cuda', 'simt']).default('cpu'))
     .addOption(jsonOption())
     .addHelpText('after', `\nStages:\n${stageHelp.join('\n')}`)
     .addHelpText(
@@ -36,14 +43,17 @@ export function inspectVerb(terminal: Terminal): Command {
       examples(
         'ultramem inspect examples/bytes-lm/model.ts',
         'ultramem inspect model.ts --stage after | less',
+        'ultramem inspect model.ts --stage plan --target cuda',
         'ultramem inspect model.ts --json | jq .plan.memory',
         'ultramem inspect generated/bytes-lm/graph.before.ir --stage passes',
       ),
     )
-    .action(async (file: string, { stage, json, ...flags }: { stage: Stage; json?: boolean; config?: string }) => {
+    .action(async (file: string, { stage, json, target, ...flags }: InspectFlags) => {
       const { inspect, parseGraph } = await import('../inspect.ts');
       const isGraph = file.endsWith('.ir') && flags.config === undefined;
-      const inspection = inspect(isGraph ? parseGraph(readGraph(file)) : await readModel(terminal, file, flags));
+      const inspection = inspect(isGraph ? parseGraph(readGraph(file)) : await readModel(terminal, file, flags), {
+        target,
+      });
       if (json) return terminal.printJson(inspection);
       terminal.print(await text(inspection, stage));
     });

@@ -2,7 +2,7 @@
 
 import type { Model, Precision } from '../compile.ts';
 import type { Session } from '../runtime/index.ts';
-import { readConfig, type Target } from './options.ts';
+import { readConfig, type Target, tellTarget } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Flags of the verbs that run a model. */
@@ -36,6 +36,7 @@ export async function openSession(
     march: flags.march,
     threads: flags.threads,
     maxSequences,
+    onTarget: tellTarget(terminal),
     signal: terminal.signal,
     onProgress: (stage, fraction) => terminal.progress(stage, fraction),
   });

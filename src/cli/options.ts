@@ -3,8 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import { badJson, unreadableFile } from '../support/errors/cli.ts';
+import type { Terminal } from './terminal.ts';
 
-export const targets = ['cpu', 'cuda', 'simt', 'interpreter'] as const;
+export const targets = ['auto', 'cpu', 'cuda', 'simt', 'interpreter'] as const;
 export type Target = (typeof targets)[number];
 
 /** A whole number within bounds; commander turns the refusal into a usage error. */
@@ -31,7 +32,19 @@ export function numberBetween(least: number, most: number): (text: string) => nu
 }
 
 export const targetOption = (): Option =>
-  new Option('--target <target>', 'what runs the model').choices([...targets]).default('cpu');
+  new Option('--target <target>', 'what runs the model; auto is cuda where it can be, else cpu, and says which')
+    .choices([...targets])
+    .default('cpu');
+
+/** For `onTarget`: what target auto came to goes to stderr, once however many models are opened. */
+export function tellTarget(terminal: Pick<Terminal, 'note'>): (target: string, why: string) => void {
+  const told = new Set<string>();
+  return (target, why) => {
+    const text = `target ${target}: ${why}`;
+    if (!told.has(text)) terminal.note(text);
+    told.add(text);
+  };
+}
 
 export const precisionOption = (): Option =>
   new Option('--precision <type>', 'how weights, caches and values are stored; bf16 on cuda and simt')

@@ -38,6 +38,7 @@ export function runVerb(terminal: Terminal): Command {
       examples(
         'ultramem run model.ts --config c.json --weights w.safetensors --inputs in.safetensors --outputs out.safetensors',
         'ultramem run examples/layer.ts --config case.json --weights case.safetensors --inputs case.safetensors --target interpreter',
+        'ultramem run model.ts --weights w.safetensors --inputs in.safetensors --target auto',
       ),
     )
     .action(async (file: string, flags: RunFlags) => {

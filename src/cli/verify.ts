@@ -11,6 +11,7 @@ import {
   precisionOption,
   type Target,
   targetOption,
+  tellTarget,
   threadsOption,
 } from './options.ts';
 import { plainTable } from './table.ts';
@@ -45,6 +46,7 @@ export function verifyVerb(terminal: Terminal): Command {
       const { verifyCase } = await import('../verify/verify-case.ts');
       const { target, precision, march, threads } = flags;
       const reports: CaseReport[] = [];
+      const onTarget = tellTarget(terminal);
       for (const golden of await openGoldens(path)) {
         terminal.signal.throwIfAborted();
         const onProgress = (stage: string): void => terminal.progress(`${golden.name}: ${stage}`);
@@ -56,6 +58,7 @@ export function verifyVerb(terminal: Terminal): Command {
           threads,
           signal: terminal.signal,
           onProgress,
+          onTarget,
         });
         reports.push(report);
         if (!flags.json) terminal.print(shown(report, flags.all === true));

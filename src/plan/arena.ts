@@ -7,6 +7,11 @@ export interface Placed {
   readonly last: number;
 }
 
+/** Whether two buffers may hold something at the same time: launches run one after another, unless the plan has streams. */
+export type Together<B extends Placed = Placed> = (a: B, b: B) => boolean;
+
+const liveTogether: Together = (a, b) => a.first <= b.last && b.first <= a.last;
+
 export const ALIGNMENT = 64;
 
 export const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
@@ -15,16 +20,17 @@ export const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * A
  * Byte offsets by index, and the size of the whole block. Largest first, each at the lowest offset that is free for its
  * whole life: within a few per cent of the lower bound on our graphs, and the same for the same buffers.
  */
-export function placeBuffers(buffers: readonly Placed[]): { offsets: number[]; bytes: number } {
+export function placeBuffers<B extends Placed>(
+  buffers: readonly B[],
+  together: Together<B> = liveTogether,
+): { offsets: number[]; bytes: number } {
   const offsets = new Array<number>(buffers.length).fill(0);
   const order = buffers.map((_, i) => i).sort((i, j) => buffers[j]!.bytes - buffers[i]!.bytes || i - j);
   const done: number[] = [];
   let total = 0;
   for (const index of order) {
     const buffer = buffers[index]!;
-    const neighbours = done
-      .filter((i) => buffers[i]!.first <= buffer.last && buffer.first <= buffers[i]!.last)
-      .sort((i, j) => offsets[i]! - offsets[j]!);
+    const neighbours = done.filter((i) => together(buffers[i]!, buffer)).sort((i, j) => offsets[i]! - offsets[j]!);
     let offset = 0;
     for (const i of neighbours) {
       if (offset + align(buffer.bytes) <= offsets[i]!) break;

@@ -5,6 +5,7 @@ import { unsupportedShape } from '../support/errors/plan.ts';
 import { invariant } from '../support/errors.ts';
 import { fuseRetrieval } from './device/fuse-retrieval.ts';
 import { lower } from './device/index.ts';
+import { assignStreams } from './device/streams.ts';
 import { GraphIndex } from './graph-index.ts';
 import { kernelChoice } from './kernels/index.ts';
 import { requireTokensFirst } from './kernels/operands.ts';
@@ -45,7 +46,12 @@ function planWith<Target extends string, L>(
       requireTokensFirst('output', step.view(output.value));
       step.bindOutput(i, output.name, output.value);
     }
-    if (lowering !== undefined) step.fuseDeviceLaunches(fuseRetrieval);
+    if (lowering !== undefined) {
+      step.arrangeDeviceLaunches(fuseRetrieval);
+      step.arrangeDeviceLaunches((launches) =>
+        assignStreams(launches, (d) => step.decide(d.subject, `${d.choice} in ${range.name}`, d.reason)),
+      );
+    }
     prepare.decide(
       `variant ${range.name}`,
       `T ${range.min === range.max ? range.min : `${range.min}…${range.max}`}`,

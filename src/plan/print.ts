@@ -54,10 +54,14 @@ function deviceLaunchText(launch: DeviceLaunch): string {
   const views = (wanted: (access: string) => boolean): string =>
     launch.pointers.flatMap(({ view, access }) => (view !== null && wanted(access) ? [viewText(view)] : [])).join(', ');
   const constants = launch.constants.map((c) => (typeof c === 'object' ? `[${c.join(',')}]` : String(c))).join(', ');
-  const shape = `grid=${launch.grid.join('×')} block=${launch.block.join('×')} shared=${launch.shared}`;
+  const shape = `grid=${launch.grid.join('×')} block=${launch.block.join('×')} shared=${launch.shared}${streamText(launch)}`;
   const written = views((access) => access !== 'read');
   return `${written} = ${launch.kernel}<${constants}>(${views((access) => access !== 'write')}) rows=${rowsText(launch)} ${shape}${locText(launch)}`;
 }
+
+/** Nothing where a launch just follows the one before. */
+const streamText = ({ stream, after }: DeviceLaunch): string =>
+  `${stream === 0 ? '' : ` stream=${stream}`}${after === undefined ? '' : ` after=${after}`}`;
 
 const viewText = (v: View): string => (v.offset === 0 ? v.buffer : `${v.buffer}+${v.offset}`);
 

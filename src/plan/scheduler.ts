@@ -6,6 +6,7 @@ import { dtypeBytes } from '../support/dtype.ts';
 import { invariant } from '../support/errors.ts';
 import { align, placeBuffers, stackBuffers } from './arena.ts';
 import type { DeviceLaunch, DeviceScheduler } from './device/launch.ts';
+import { usedTogether } from './device/streams.ts';
 import type { GraphIndex } from './graph-index.ts';
 import type { Kernel, KernelForms } from './launch.ts';
 import type { AnyLaunch, Buffer, Count, Decision, Schedule, Space, View } from './types.ts';
@@ -141,17 +142,17 @@ export class Scheduler {
       maxTokens,
       rowsAtMost: ({ factor, tokens }) => factor * (tokens ? maxTokens : 1),
       temporary: (base, type) => this.temporary(base, type),
-      emit: (launch) => void this.deviceLaunches.push({ shared: 0, ...launch, computes, loc }),
+      emit: (launch) => void this.deviceLaunches.push({ shared: 0, stream: 0, ...launch, computes, loc }),
       decide: (subject, choice, reason) => this.decide(subject, choice, reason),
     };
   }
 
-  /** Lets `fuse` join launches of the device; it is told which buffers are gone after the step. */
-  fuseDeviceLaunches(
-    fuse: (launches: readonly DeviceLaunch[], isTemporary: (buffer: string) => boolean) => readonly DeviceLaunch[],
+  /** Lets `arrange` replace the launches of the device; it is told which buffers are gone after the step. */
+  arrangeDeviceLaunches(
+    arrange: (launches: readonly DeviceLaunch[], isTemporary: (buffer: string) => boolean) => readonly DeviceLaunch[],
   ): void {
-    const fused = fuse(this.deviceLaunches, (buffer) => this.#draft(buffer).space === 'arena');
-    this.deviceLaunches.splice(0, this.deviceLaunches.length, ...fused);
+    const arranged = arrange(this.deviceLaunches, (buffer) => this.#draft(buffer).space === 'arena');
+    this.deviceLaunches.splice(0, this.deviceLaunches.length, ...arranged);
   }
 
   /** The same elements with inner axes row-major; copied where they are not, in prepare where T is not involved. */
@@ -271,7 +272,7 @@ export class Scheduler {
       return { name, space, dtype, holds: typeText(draft.type), index: draft.index, bytes, ...span };
     });
     const own = buffers.filter((b) => b.space === 'arena' || b.space === 'scratch');
-    const placed = placeBuffers(own);
+    const placed = this.onDevice ? placeBuffers(own, usedTogether(this.deviceLaunches)) : placeBuffers(own);
     const stays = this.#prepare === undefined ? buffers.filter((b) => b.space === 'prepared') : [];
     const stacked = stackBuffers(stays);
     const offsets = new Map<string, number>([

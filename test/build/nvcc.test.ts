@@ -4,9 +4,11 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import bytesLm from '../../examples/bytes-lm/model.ts';
 import { localDevices } from '../../src/build/cuda-devices.ts';
 import { buildFatbins, chooseArchitectures, findNvcc, type Nvcc } from '../../src/build/nvcc.ts';
 import { parsePtxas } from '../../src/build/ptxas-report.ts';
+import { translate } from '../../src/compile.ts';
 import { UltramemError } from '../../src/support/errors.ts';
 import { freshFolder } from '../build-folder.ts';
 
@@ -178,6 +180,26 @@ if (nvcc !== undefined) {
     assert.is(readFileSync(join(keep, 'few.cu'), 'utf8'), reverse);
     assert.match(readFileSync(join(keep, `one.compute_${able[0]}.ptx`), 'utf8'), '.visible .entry twice');
     assert.equal(JSON.parse(readFileSync(join(keep, 'resources.json'), 'utf8')), resources);
+  });
+
+  test('bytes-lm for 75 to 120, every kernel without a spill', async () => {
+    const able = ['75', '80', '86', '89', '90', '100', '120'].filter((arch) =>
+      found.architectures.includes(`sm_${arch}`),
+    );
+    const { plan, files } = translate(bytesLm, { target: 'cuda' });
+    const sources = [...files].filter(([path]) => path.endsWith('.cu'));
+    const folder = folderWith(Object.fromEntries(sources));
+    const { resources } = await buildFatbins({
+      nvcc: found,
+      folder,
+      sources: sources.map(([path]) => path),
+      architectures: await chooseArchitectures(found, able),
+    });
+    const kernels = plan.variants.reduce((count, { launches }) => count + launches.length, 0);
+    assert.is(resources.length, kernels * able.length);
+    for (const { kernel, arch, spillStores, spillLoads } of resources) {
+      assert.is(spillStores + spillLoads, 0, `${kernel} on ${arch}`);
+    }
   });
 
   const build = (text: string, more: { allowSpills?: string[]; signal?: AbortSignal } = {}) =>

@@ -72,6 +72,12 @@ test('inspect --json holds the plan; the text of a graph is inspected as a model
   assert.is(graph.notes.length, notes.length);
 });
 
+test('inspect plans for a device where it is asked to', () => {
+  const { plan } = JSON.parse(ultramem(['inspect', model, '--json', '--target', 'cuda']).stdout);
+  assert.is(plan.target, 'cuda');
+  assert.ok(plan.variants.every((v: { launches: { stream: number }[] }) => v.launches.some((l) => l.stream === 1)));
+});
+
 test('the text of a graph that is broken is refused at its line', () =>
   inTemporaryFolder((folder) => {
     const file = join(folder, 'broken.ir');

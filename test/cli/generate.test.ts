@@ -35,6 +35,21 @@ test('both targets give the same text', () => {
   assert.ok(cpu!.tokensPerSecond > 0);
 });
 
+test('auto runs on the CPU where there is nothing for cuda, and says so on stderr', () => {
+  const args = ['generate', ...model, '--prompt', 'And it came', '--max-tokens', '8'];
+  const auto = ultramem([...args, '--target', 'auto'], { env: { CUDA_HOME: '/nonexistent' } });
+  assert.is(auto.status, 0, auto.stderr);
+  assert.match(auto.stderr, /^target cpu: (no NVIDIA driver|there is a driver .* and no device|nvcc was not found)/m);
+  assert.is(auto.stdout, ultramem([...args, '--target', 'cpu']).stdout);
+});
+
+test('cuda never falls back: it says what is missing before anything is compiled', () => {
+  const args = ['generate', ...model, '--prompt', 'a', '--target', 'cuda'];
+  const { status, stderr } = ultramem(args, { env: { CUDA_HOME: '/nonexistent' } });
+  assert.is(status, 1);
+  assert.match(stderr, /^error (no-driver|no-device|no-nvcc): .*\n {2}help: /m);
+});
+
 test('a prompt from stdin, drawn with a seed, ended by a text', () => {
   const args = ['generate', ...model, '--prompt', '-', '--temperature', '0.9', '--seed', '7', '--stop', ' ', '--json'];
   const run = () => JSON.parse(ultramem(args, { input: 'And he said' }).stdout) as Generated;

@@ -65,12 +65,18 @@ test('a missing argument is a usage error, in JSON under --json', () => {
 
 test('doctor says what is there', () => {
   const { status, stdout } = ultramem(['doctor', '--json']);
-  const { ready, facts } = JSON.parse(stdout) as { ready: boolean; facts: { name: string; state: string }[] };
+  const { ready, facts } = JSON.parse(stdout) as {
+    ready: boolean;
+    facts: { name: string; state: string; found: string; advice?: string }[];
+  };
   assert.is(status, ready ? 0 : 1);
   const names = facts.map(({ name }) => name);
   for (const name of ['Node', 'C++ compiler', 'CMake', 'processor', 'memory', 'build cache', 'CUDA'])
     assert.ok(names.includes(name), name);
   assert.is(facts.find(({ name }) => name === 'Node')?.state, 'ok');
+  const cuda = facts.find(({ name }) => name === 'CUDA')!;
+  if (cuda.found.includes('no driver library'))
+    assert.match(cuda.advice!, /target cuda: no-driver, .* Install NVIDIA's driver/);
 });
 
 test('doctor says what to do where the compiler is missing', () => {

@@ -1,5 +1,5 @@
 // Two sessions of two variants on a CUDA device. Prints `right`, or `fault <code> [<subject>] <message>`.
-//   plain | eager | cancelled | damaged | second
+//   plain | eager | cancelled | damaged | second | beside | beside-eager
 #include <cstdio>
 #include <cstring>
 #include <numeric>
@@ -20,10 +20,20 @@ struct alignas(8) Head {
 
 const ArgSpec args[] = {{Space::state, 0, 4}, {Space::none, 0, 0}, {Space::state, 0, 8}, {Space::tokens, 0, 0}};
 const LaunchSpec both[] = {
-    {"add_first", "model.ts:3:1", {4, 2, 1}, {32, 1, 1}, 0, 0, 2},
-    {"add_second", "model.ts:4:9", {1, 1, 1}, {64, 2, 1}, 65536, 2, 2},
+    {"add_first", "model.ts:3:1", {4, 2, 1}, {32, 1, 1}, 0, 0, 2, 0, -1},
+    {"add_second", "model.ts:4:9", {1, 1, 1}, {64, 2, 1}, 65536, 2, 2, 0, -1},
 };
 const LaunchList lists[] = {{both, 2, args}, {both + 1, 1, args}};
+
+// Sums that are right only where launches of two streams keep the order of what they read and write: to += by, places in a state.
+struct Sum {
+  int to, by, stream, after;
+};
+const Sum sums[] = {
+    {0, 9, 0, -1}, {5, 9, 1, -1}, {1, 9, 0, -1}, {2, 0, 1, 0}, {3, 2, 1, -1},
+    {1, 0, 0, -1}, {0, 3, 0, 4},  {1, 0, 0, -1}, {4, 1, 1, 7}, {6, 9, 0, -1},
+};
+constexpr int sum_count = int(sizeof sums / sizeof *sums);
 
 void expect(bool holds, const char* what) {
   if (!holds) throw Fault("wrong", what);
@@ -58,6 +68,34 @@ void session(const std::shared_ptr<Device>& device, const volatile bool* cancel)
   expect(to == from, "numbers after four steps");
 }
 
+void beside(const std::shared_ptr<Device>& device) {
+  std::vector<ArgSpec> spots;
+  std::vector<LaunchSpec> launches;
+  for (const Sum& sum : sums) {
+    const char* kernel = sum.stream == 0 ? "add_first" : "add_second";
+    launches.push_back({kernel, "model.ts:5:7", {1, 1, 1}, {32, 1, 1}, 0, int(spots.size()), 2, sum.stream, sum.after});
+    for (int spot : {sum.to, sum.by}) spots.push_back({Space::state, 0, int64_t(spot) * 4});
+  }
+  const LaunchList list = {launches.data(), sum_count, spots.data()};
+  std::vector<int> expected = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+  DeviceMemory state(device, expected.size() * sizeof(int), "the state");
+  state.upload(expected.data());
+  void* states[] = {state.data()};
+  const std::vector<void*> pointers = resolve(list, {nullptr, nullptr, nullptr, states, nullptr, nullptr, nullptr});
+  struct Opened {
+    Device& device;
+    uint64_t id = device.open_session();
+    ~Opened() { device.close_session(id); }
+  } opened{*device};
+  for (int step = 0; step < 2; step++) {
+    device->run(opened.id, 0, list, pointers.data(), nullptr);
+    for (const Sum& sum : sums) expected[size_t(sum.to)] += expected[size_t(sum.by)];
+  }
+  std::vector<int> got(expected.size());
+  state.download(got.data());
+  expect(got == expected, "sums of two streams");
+}
+
 }  // namespace
 
 int main(int, char** argv) {
@@ -70,13 +108,17 @@ int main(int, char** argv) {
     options.architectures = "sm_80, compute_80";
     options.toolkit = 13000;
     options.ordinal = mode == "second" ? 1 : 0;
-    options.eager = mode == "eager";
+    options.eager = mode == "eager" || mode == "beside-eager";
     options.staging = 512;
     const std::shared_ptr<Device> device = std::make_shared<CudaDevice>(options);
     expect(device->name() == "Fake 90 (sm_90)", "the name");
     const volatile bool cancel = mode == "cancelled";
-    session(device, &cancel);
-    session(device, nullptr);
+    if (mode.starts_with("beside")) {
+      beside(device);
+    } else {
+      session(device, &cancel);
+      session(device, nullptr);
+    }
     std::printf("right\n");
   } catch (const Fault& fault) {
     std::printf("fault %s [%s] %s\n", fault.code.c_str(), fault.subject.c_str(), fault.what());

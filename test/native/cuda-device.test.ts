@@ -80,8 +80,8 @@ test('the calls of two sessions', async () => {
   const { said, calls, left } = await outcome();
   assert.is(said, 'right');
   assert.equal(left, []);
-  const first = 'cuLaunchKernel add_first 4,2,1 32,1,1 0';
-  const second = 'cuLaunchKernel add_second 1,1,1 64,2,1 65536';
+  const first = 'cuLaunchKernel add_first 4,2,1 32,1,1 0 0';
+  const second = 'cuLaunchKernel add_second 1,1,1 64,2,1 65536 0';
   const capture = (launches: string[]) => [
     'cuStreamBeginCapture',
     ...launches,
@@ -114,52 +114,107 @@ test('the calls of two sessions', async () => {
         'cuDeviceGetAttribute',
         'cuDeviceGetAttribute',
       ],
-      ...['cuDevicePrimaryCtxRetain', 'cuModuleLoadData', 'cuModuleLoadData', 'cuStreamCreate', 'cuMemHostAlloc'],
+      ...['cuDevicePrimaryCtxRetain', 'cuModuleLoadData', 'cuModuleLoadData'],
+      ...['cuStreamCreate', 'cuStreamCreate', 'cuMemHostAlloc'],
       ...session([
         'cuModuleGetFunction add_first',
         ...['cuModuleGetFunction add_second', 'cuModuleGetFunction add_second'],
         'cuFuncSetAttribute 65536',
       ]),
       ...session([]),
-      ...['cuStreamSynchronize', 'cuMemFreeHost', 'cuStreamDestroy', 'cuModuleUnload', 'cuModuleUnload'],
+      ...['cuStreamSynchronize', 'cuMemFreeHost', 'cuStreamDestroy', 'cuStreamDestroy'],
+      ...['cuModuleUnload', 'cuModuleUnload'],
       'cuDevicePrimaryCtxRelease',
     ],
   );
 });
 
-test('whichever call fails, the fault says so and all is given back', async () => {
-  const { calls } = await outcome();
-  const gives = /^cu(CtxPop|MemFree|StreamDestroy|ModuleUnload|Graph(Exec)?Destroy|DevicePrimaryCtxRelease)/;
+test('two streams of a step are forked, ordered and joined inside its capture', async () => {
+  const { said, calls, left } = await outcome('beside');
+  assert.is(said, 'right');
+  assert.equal(left, []);
+  const launch = (stream: number) => `cuLaunchKernel ${['add_first', 'add_second'][stream]} 1,1,1 32,1,1 0 ${stream}`;
+  const [record, wait] = ['cuEventRecord', 'cuStreamWaitEvent'];
+  const from = calls.indexOf('cuStreamBeginCapture');
+  const to = calls.indexOf('cuStreamEndCapture');
+  assert.equal(calls.slice(from + 1, to), [
+    ...[`${record} 0`, `${wait} 1`], // the second stream enters
+    ...[launch(0), `${record} 0`, launch(1), launch(0)],
+    ...[`${wait} 1`, launch(1), launch(1), `${record} 1`], // launches 3 and 4 after launch 0
+    ...[launch(0), `${wait} 0`, launch(0)], // launch 6 after launch 4
+    ...[launch(0), `${record} 0`, `${wait} 1`, launch(1), `${record} 1`], // launch 8 after launch 7
+    ...[launch(0), `${wait} 0`], // nobody waited for launch 8: joined at the end
+  ]);
+  // Made before the capture, gone after it; nothing of the kind in the second step.
+  const made = calls.flatMap((call, i) => (/^cuEvent(Create|Destroy)/.test(call) ? [i] : []));
+  assert.is(made.length, 10);
+  assert.ok(made.slice(0, 5).every((i) => i < from && calls[i] === 'cuEventCreate 2'));
+  assert.ok(made.slice(5).every((i) => i > to && i < calls.indexOf('cuGraphLaunch')));
+});
+
+for (const late of ['0', '1']) {
+  test(`sums of two streams are right with stream ${late} as late as it may be`, async () => {
+    assert.is((await outcome('beside', { FAKE_LATE: late })).said, 'right');
+  });
+}
+
+test('one launch after another needs no events', async () => {
+  const { said, calls } = await outcome('beside-eager');
+  assert.is(said, 'right');
+  assert.not(calls.some((line) => /Event|Capture/.test(line)));
+});
+
+/** Runs `mode` once for each of its calls that look like `which`, with that call failing. */
+async function failEach(mode: string, which: RegExp, leastFaults: number): Promise<void> {
+  const { calls } = await outcome(mode);
+  const gives = /^cu(CtxPop|MemFree|(Stream|Event)Destroy|ModuleUnload|Graph(Exec)?Destroy|DevicePrimaryCtxRelease)/;
   // The last wait belongs to closing, which has nobody to tell; entering the context for giving something back likewise.
   const lastWait = calls.lastIndexOf('cuStreamSynchronize');
   // Who cannot enter a context cannot give back what is in it.
   const may = (call: string): Record<string, string> =>
     call === 'cuCtxPushCurrent' ? { ASAN_OPTIONS: 'detect_leaks=0' } : {};
-  const outcomes = inLanes(calls.map((call, i) => () => outcome('plain', { FAKE_FAIL: `#${i}=719`, ...may(call) })));
+  const tried = calls.flatMap((call, i) => (which.test(call) ? [{ call, i }] : []));
+  const outcomes = inLanes(
+    tried.map(
+      ({ call, i }) =>
+        () =>
+          outcome(mode, { FAKE_FAIL: `#${i}=719`, ...may(call) }),
+    ),
+  );
   let faults = 0;
-  for (const [i, call] of calls.entries()) {
-    const { said, left } = await outcomes(i);
-    const which = `call ${i}, ${call}: ${said}`;
+  for (const [n, { call, i }] of tried.entries()) {
+    const { said, left } = await outcomes(n);
+    const where = `call ${i}, ${call}: ${said}`;
     const quiet = gives.test(call) || i === lastWait || (call === 'cuCtxPushCurrent' && gives.test(calls[i + 1]!));
     if (quiet || (call === 'cuCtxPushCurrent' && i > lastWait - 2)) {
-      assert.is(said, 'right', which);
+      assert.is(said, 'right', where);
     } else {
       faults++;
       assert.match(
         said,
         /^fault cuda-failed \[.*\] CUDA_ERROR_LAUNCH_FAILED \(unspecified launch failure\) while \w+/,
-        which,
+        where,
       );
       const kernel = call.match(/^cu(?:LaunchKernel|ModuleGetFunction) (\w+)/)?.[1];
       if (kernel !== undefined) {
-        assert.match(said, `[${kernel}]`, which);
-        assert.match(said, `kernel ${kernel} (model.ts:${kernel === 'add_first' ? '3:1' : '4:9'})`, which);
+        assert.match(said, `[${kernel}]`, where);
+        assert.match(
+          said,
+          `kernel ${kernel} (model.ts:${mode === 'beside' ? '5:7' : kernel === 'add_first' ? '3:1' : '4:9'})`,
+          where,
+        );
       }
     }
-    if (call !== 'cuCtxPushCurrent') assert.equal(left, [], which);
+    if (/^cu(Event(Create|Record)|StreamWaitEvent)/.test(call)) assert.match(said, '(model.ts:5:7)', where);
+    if (call !== 'cuCtxPushCurrent') assert.equal(left, [], where);
   }
-  assert.ok(faults > 40, `${faults} faults`);
-});
+  assert.ok(faults > leastFaults, `${faults} faults`);
+}
+
+test('whichever call fails, the fault says so and all is given back', () => failEach('plain', /./, 40));
+
+test('whichever call fails with two streams, the fault says so and all is given back', () =>
+  failEach('beside', /Event|Launch|Capture/, 25));
 
 test('a cancelled step asks nothing of the device', async () => {
   const { said, calls, left } = await outcome('cancelled');

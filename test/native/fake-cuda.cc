@@ -2,11 +2,14 @@
 //   FAKE_LOG      file that gets a line per call, and at the end what was not given back
 //   FAKE_FAIL     `name=code`: every call of that name fails; or `#n=code`: the n-th call does, from 0
 //   FAKE_VERSION  of the driver;  FAKE_COUNT  of devices
+//   FAKE_LATE     0 or 1: launches of that stream run as late as a graph's edges allow, those of the other as early
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,18 +20,32 @@ int number(const char* name, int otherwise) {
   return value == nullptr ? otherwise : std::atoi(value);
 }
 
+using Ends = std::set<size_t>;  // launches that all later ones follow
+
 struct Launch {
   std::string kernel;
   std::vector<void*> arguments;
+  int stream = 0;
+  Ends after;
 };
 using Graph = std::vector<Launch>;
+
+struct Event {
+  Ends ends;
+  bool captured = false;
+};
+
+struct Stream {
+  Ends ends;
+  bool capturing = false;
+};
 
 struct Fake {
   FILE* log = std::fopen(std::getenv("FAKE_LOG"), "w");
   std::string fail = std::getenv("FAKE_FAIL") == nullptr ? "" : std::getenv("FAKE_FAIL");
   int calls = 0;
   std::map<std::string, int> live;  // by kind of thing
-  bool capturing = false;
+  Stream streams[2];
   Graph captured;
 
   ~Fake() {
@@ -55,6 +72,8 @@ void run(const Launch& launch) {
   const int* by = static_cast<const int*>(launch.arguments[1]);
   *to += by == nullptr ? 1 : *by;
 }
+
+std::string number_of(void* stream) { return " " + std::to_string(static_cast<Stream*>(stream) - fake.streams); }
 
 char handles[16];
 const char* const kernels[] = {"add_first", "add_second"};
@@ -135,23 +154,55 @@ int cuMemsetD8Async(uint64_t at, unsigned char value, size_t bytes, void*) {
 }
 int cuStreamCreate(void** stream, unsigned) {
   CALL("cuStreamCreate");
-  fake.live["streams"]++;
-  *stream = handles;
+  *stream = &fake.streams[fake.live["streams"]++];
   return 0;
 }
 int cuStreamDestroy_v2(void*) { fake.live["streams"]--; CALL("cuStreamDestroy"); return 0; }
 int cuStreamSynchronize(void*) { CALL("cuStreamSynchronize"); return 0; }
-int cuStreamBeginCapture_v2(void*, int) {
-  CALL("cuStreamBeginCapture");
-  fake.live["captures"]++;
-  fake.capturing = true;
-  fake.captured.clear();
+int cuEventCreate(void** event, unsigned flags) {
+  CALL("cuEventCreate", " " + std::to_string(flags));
+  fake.live["events"]++;
+  *event = new Event;
   return 0;
 }
-int cuStreamEndCapture(void*, void** graph) {
+int cuEventDestroy_v2(void* event) {
+  fake.live["events"]--;
+  delete static_cast<Event*>(event);
+  CALL("cuEventDestroy");
+  return 0;
+}
+int cuEventRecord(void* event, void* stream) {
+  CALL("cuEventRecord", number_of(stream));
+  const Stream& from = *static_cast<Stream*>(stream);
+  *static_cast<Event*>(event) = {from.ends, from.capturing};
+  return 0;
+}
+// Waiting for an event of a capture brings a stream into it.
+int cuStreamWaitEvent(void* stream, void* event, unsigned) {
+  CALL("cuStreamWaitEvent", number_of(stream));
+  Stream& to = *static_cast<Stream*>(stream);
+  const Event& from = *static_cast<Event*>(event);
+  to.ends.insert(from.ends.begin(), from.ends.end());
+  to.capturing = to.capturing || from.captured;
+  return 0;
+}
+int cuStreamBeginCapture_v2(void* stream, int) {
+  CALL("cuStreamBeginCapture");
+  fake.live["captures"]++;
+  fake.captured.clear();
+  *static_cast<Stream*>(stream) = {{}, true};
+  return 0;
+}
+int cuStreamEndCapture(void* stream, void** graph) {
   fake.live["captures"]--;
-  fake.capturing = false;
+  // What the stream has waited for, and all that these launches followed.
+  Ends joined = static_cast<Stream*>(stream)->ends;
+  for (size_t i = fake.captured.size(); i-- > 0;) {
+    if (joined.count(i) > 0) joined.insert(fake.captured[i].after.begin(), fake.captured[i].after.end());
+  }
+  for (Stream& each : fake.streams) each = {};
   CALL("cuStreamEndCapture");
+  if (joined.size() < fake.captured.size()) return 904;  // CUDA_ERROR_STREAM_CAPTURE_UNJOINED
   fake.live["graphs"]++;
   *graph = new Graph(fake.captured);
   return 0;
@@ -175,20 +226,41 @@ int cuGraphExecDestroy(void* exec) {
   return 0;
 }
 #ifndef WITHOUT_GRAPH_LAUNCH
+// As a device may: whatever is ready, of the stream that is not late first.
+static void run(const Graph& graph) {
+  const int late = number("FAKE_LATE", 1);
+  Ends done;
+  while (done.size() < graph.size()) {
+    size_t next = graph.size();
+    for (size_t i = 0; i < graph.size(); i++) {
+      const Ends& after = graph[i].after;
+      const bool ready = std::all_of(after.begin(), after.end(), [&](size_t a) { return done.count(a) > 0; });
+      if (done.count(i) > 0 || !ready) continue;
+      if (next == graph.size() || (graph[next].stream == late && graph[i].stream != late)) next = i;
+    }
+    run(graph[next]);
+    done.insert(next);
+  }
+}
 int cuGraphLaunch(void* exec, void*) {
   CALL("cuGraphLaunch");
-  for (const Launch& launch : *static_cast<Graph*>(exec)) run(launch);
+  run(*static_cast<Graph*>(exec));
   return 0;
 }
 #endif
 int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-                   unsigned shared, void*, void** arguments, void**) {
+                   unsigned shared, void* at, void** arguments, void**) {
   char shape[128];
   std::snprintf(shape, sizeof shape, " %s %u,%u,%u %u,%u,%u %u", static_cast<char*>(function), gx, gy, gz, bx, by, bz, shared);
-  CALL("cuLaunchKernel", shape);
-  const Launch launch = {static_cast<char*>(function), {*static_cast<void**>(arguments[0]), *static_cast<void**>(arguments[1])}};
-  if (fake.capturing) fake.captured.push_back(launch);
-  else run(launch);
+  CALL("cuLaunchKernel", shape + number_of(at));
+  Stream& stream = *static_cast<Stream*>(at);
+  const Launch launch = {static_cast<char*>(function),
+                         {*static_cast<void**>(arguments[0]), *static_cast<void**>(arguments[1])},
+                         int(&stream - fake.streams),
+                         stream.ends};
+  if (!stream.capturing) return run(launch), 0;
+  stream.ends = {fake.captured.size()};
+  fake.captured.push_back(launch);
   return 0;
 }
 int cuGetErrorName(int error, const char** name) { *name = error == 719 ? "CUDA_ERROR_LAUNCH_FAILED" : nullptr; return 0; }

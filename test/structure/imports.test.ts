@@ -26,7 +26,7 @@ const mayImport: Record<string, readonly string[]> = {
   'compile.ts': ['build', 'codegen', 'plan', 'passes', 'ir', 'dsl', 'support'],
   'interpret-engine.ts': ['ir', 'runtime', 'support'],
   'inspect.ts': ['compile.ts', 'plan', 'passes', 'ir', 'dsl', 'support'],
-  'open-model.ts': ['compile.ts', 'interpret-engine.ts', 'dsl', 'runtime', 'support'],
+  'open-model.ts': ['compile.ts', 'interpret-engine.ts', 'machine.ts', 'dsl', 'runtime', 'support'],
   'machine.ts': ['build', 'support'],
 };
 

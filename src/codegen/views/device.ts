@@ -50,6 +50,7 @@ function kernelView(variant: Variant<DeviceLaunch>, launch: DeviceLaunch, i: num
   const place = loc === undefined ? '' : ` (${placeOf(launch)})`;
   return {
     comment: comment(`${launch.computes}${place}`),
+    shapes: comment(shapesOf(held)),
     name,
     threads: block[0] * block[1] * block[2],
     parameters: [
@@ -65,6 +66,16 @@ function kernelView(variant: Variant<DeviceLaunch>, launch: DeviceLaunch, i: num
       ...scalars.map(f64Literal),
     ].join(', '),
   };
+}
+
+/** `x f32[T,192], w f32[576,192] → y f32[T,576]`; what is updated in place stands on both sides. */
+function shapesOf(held: readonly HeldPointer[]): string {
+  const side = (other: DevicePointer['access']): string =>
+    held
+      .filter(({ access }) => access !== other)
+      .map(({ name, view: { dtype, shape } }) => `${name} ${dtype}[${shape.join(',')}]`)
+      .join(', ');
+  return `${side('write')} → ${side('read')}`.trimStart();
 }
 
 interface HeldPointer extends DevicePointer {
@@ -113,7 +124,7 @@ function launchTable(variant: Variant<DeviceLaunch>): object {
     if (launch.rows.tokens && variant.maxTokens > 1) args.push('{ Space::tokens, 0, 0 }');
     const extent = (of: readonly number[]) => `{ ${of.join(', ')} }`;
     const name = stringLiteral(kernelName(variant, launch, i));
-    return `{ ${name}, ${stringLiteral(placeOf(launch))}, ${extent(launch.grid)}, ${extent(launch.block)}, ${launch.shared}, ${first}, ${args.length - first} }`;
+    return `{ ${name}, ${stringLiteral(placeOf(launch))}, ${extent(launch.grid)}, ${extent(launch.block)}, ${launch.shared}, ${first}, ${args.length - first}, ${launch.stream}, ${launch.after ?? -1} }`;
   });
   return {
     name: variant.name,

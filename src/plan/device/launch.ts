@@ -38,6 +38,10 @@ export interface DeviceLaunch {
   readonly shared: number;
   /** Where partial results split a cache: positions that one of them covers. */
   readonly part?: number;
+  /** 0, or 1 where it may run beside launches of stream 0. */
+  readonly stream: number;
+  /** Latest launch of the other stream that must be done before it, where its stream has not waited for that already. */
+  readonly after?: number;
   readonly computes: string;
   readonly loc: Loc | undefined;
 }
@@ -50,7 +54,9 @@ export interface DeviceScheduler {
   rowsAtMost(rows: Count): number;
   /** Memory for something that is no value of the graph: partial results. */
   temporary(base: string, type: Type): View;
-  emit(launch: Omit<DeviceLaunch, 'computes' | 'loc' | 'shared'> & { readonly shared?: number }): void;
+  emit(
+    launch: Omit<DeviceLaunch, 'computes' | 'loc' | 'shared' | 'stream' | 'after'> & { readonly shared?: number },
+  ): void;
   /** Records a choice with its reason. */
   decide(subject: string, choice: string, reason: string): void;
 }

@@ -65,6 +65,21 @@ const hints = {
     'The session cannot go on; open a new one. If it happens again, please report it with the kernel and the line it came from.',
 } as const;
 
+/** What keeps this machine from running kernels, where that can be seen without trying. */
+export const cudaMissing = (code: 'no-driver' | 'driver-too-old' | 'no-device', message: string): UltramemError =>
+  new UltramemError(code, message, { hint: hints[code] });
+
+/** Codes of what target auto falls back for: nothing here to build kernels, to run them, or for them to do. */
+const avoidable: readonly string[] = [
+  ...['no-nvcc', 'nvcc-unusable', 'nvcc-too-old'],
+  ...['no-driver', 'driver-too-old', 'no-device', 'no-kernel-image'],
+  'unsupported-shape',
+];
+
+/** Whether the CPU may do what failed on a device with this error; faults of a device that was found are told instead. */
+export const isAvoidable = (error: unknown): error is UltramemError =>
+  error instanceof UltramemError && avoidable.includes(error.code);
+
 /** What a device's fault of the addon means to its user; undefined where the code is none of a device. */
 export function cudaFault(
   code: string | undefined,
