@@ -15,6 +15,7 @@ import type { Variant } from '../../src/plan/types.ts';
 import { UltramemError } from '../../src/support/errors.ts';
 import { f32, GraphDraft, i32 } from '../graph-draft.ts';
 import { cases } from '../ops/cases.ts';
+import { throughNarrow } from '../ops/narrow.ts';
 
 const test = suite('plan: traffic of launches');
 
@@ -184,14 +185,16 @@ test('operations of a step are those of its graph', () => {
 });
 
 test('every kernel that plans launch has its rule, and every rule its kernel', () => {
-  const plans = cases.flatMap(({ graph }) => {
-    try {
-      return [makeDevicePlan(graph)];
-    } catch (error) {
-      if (error instanceof UltramemError && error.code === 'unsupported-shape') return [];
-      throw error;
-    }
-  });
+  const plans = cases
+    .flatMap(({ graph }) => [graph, throughNarrow(graph)])
+    .flatMap((graph) => {
+      try {
+        return [makeDevicePlan(graph)];
+      } catch (error) {
+        if (error instanceof UltramemError && error.code === 'unsupported-shape') return [];
+        throw error;
+      }
+    });
   const met = new Set<string>();
   const narrow = [paperLikeModel, bytesLm].map(
     (model) => translate(model, { target: 'simt', precision: 'bf16' }).plan as DevicePlan,
