@@ -10,7 +10,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildFatbins, chooseArchitectures, findNvcc } from '../../src/build/nvcc.ts';
 import { choiceWords } from '../../src/runtime/choice-words.ts';
+import { uniform } from '../../src/runtime/philox.ts';
 import { type Choice, checkSampling, chooseTokens, type SamplingOptions } from '../../src/runtime/sampling.ts';
+import { steepnessOf, weigh } from '../../src/runtime/token-weights.ts';
 import { readSwitch } from '../../src/support/env.ts';
 import { UltramemError } from '../../src/support/errors.ts';
 import { tensor } from '../../src/support/tensor.ts';
@@ -135,6 +137,27 @@ for (const [length, batches, choices] of [
     }
   });
 }
+
+test('weights are the same to the last bit', async () => {
+  const random = new Random(seed, 'weights on a device');
+  const nothing = [-infinite, -infinite, -infinite];
+  const rows = Array.from({ length: 100 }, () => Float32Array.of(0, -random.uniform(), ...nothing));
+  const late = Array.from({ length: 100 }, (_, index) => index).find((index) => uniform(seed, index) > 0.7)!;
+  const choices = rows.flatMap((logits, row): Choice[] => {
+    const temperature = Math.LOG2E; // logits are powers of two
+    const [first, second] = weigh(logits, 0, steepnessOf(temperature)) as unknown as [number, number];
+    // A hair below the share of the first token it stays alone; a hair above, the second comes in and is drawn.
+    return [-1, 1].map((side) => {
+      const topP = (first * (1 + side * 1e-12)) / (first + second);
+      return { row, index: late, sampling: checkSampling({ temperature, topP, seed }) };
+    });
+  });
+  const [got] = await onDevice([{ length: 5, stride: 8, rows, choices }]);
+  assert.equal(
+    got,
+    choices.map((_, i) => i % 2),
+  );
+});
 
 test('a vocabulary of 50257', async () => {
   const random = new Random(seed, 'large vocabulary');
