@@ -23,6 +23,11 @@ std::vector<int64_t> integers(const Napi::Value& value) {
   return result;
 }
 
+template <class T>
+T* data_of(const Napi::TypedArray& array) {
+  return reinterpret_cast<T*>(static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset());
+}
+
 // {path, begin, dtype} | {data: TypedArray, dtype} | null
 Source source_of(const Napi::Value& value) {
   Source source;
@@ -32,7 +37,7 @@ Source source_of(const Napi::Value& value) {
   if (place.Has("data")) {
     // Copied at once: JavaScript may write to its array, or transfer it, while the load runs.
     const Napi::TypedArray data = place.Get("data").As<Napi::TypedArray>();
-    const char* bytes = static_cast<const char*>(data.ArrayBuffer().Data()) + data.ByteOffset();
+    const char* bytes = data_of<const char>(data);
     source.kind = Source::Kind::bytes;
     source.bytes.assign(bytes, bytes + data.ByteLength());
   } else {
@@ -43,22 +48,47 @@ Source source_of(const Napi::Value& value) {
   return source;
 }
 
-// Pointers of typed arrays, each exactly as long as its spec asks for.
+// Pointers of typed arrays, each exactly as long as its spec asks for; null for null, where that may be.
 template <class Pointer>
-std::vector<Pointer> pointers(const Napi::Value& value, const TensorSpec* specs, int count, const std::vector<int64_t>& symbols) {
+std::vector<Pointer> pointers(const Napi::Value& value, const TensorSpec* specs, int count, const std::vector<int64_t>& symbols,
+                              bool may_lack = false) {
   const Napi::Array list = value.As<Napi::Array>();
   if (int(list.Length()) != count) throw Fault("native-failure", "a step got another number of tensors than the model has");
   std::vector<Pointer> result;
   for (int i = 0; i < count; i++) {
     const Napi::Value item = list.Get(uint32_t(i));
+    if (may_lack && item.IsNull()) {
+      result.push_back(nullptr);
+      continue;
+    }
     if (!item.IsTypedArray()) throw Fault("native-failure", "a tensor is no typed array", specs[i].name);
     const Napi::TypedArray array = item.As<Napi::TypedArray>();
     if (int64_t(array.ByteLength()) != element_count(specs[i], symbols) * int64_t(dtype_bytes(specs[i].dtype))) {
       throw Fault("native-failure", "a tensor has another length than the model asks for", specs[i].name);
     }
-    result.push_back(static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset());
+    result.push_back(data_of<char>(array));
   }
   return result;
+}
+
+// Words of choices and room for as many tokens, or neither. `tokens`: of the step.
+Choices choices_of(const Model& model, const Napi::Value& words, const Napi::Value& chosen, int64_t tokens) {
+  if (words.IsUndefined()) return {};
+  if (model.sample == nullptr || !words.IsTypedArray() || !chosen.IsTypedArray()) {
+    throw Fault("native-failure", "a step was asked for tokens in a way that the model does not know");
+  }
+  const Napi::TypedArray from = words.As<Napi::TypedArray>(), to = chosen.As<Napi::TypedArray>();
+  const size_t count = to.ByteLength() / sizeof(int32_t);
+  const size_t most = size_t(tokens);
+  if (count > most || from.ByteLength() != count * kChoiceWords * sizeof(int64_t)) {
+    throw Fault("native-failure", "a step was asked for another number of tokens than it can give");
+  }
+  const Choices choices = {data_of<int64_t>(from), int(count), data_of<int32_t>(to)};
+  for (size_t i = 0; i < count; i++) {
+    const int64_t row = choices.words[i * kChoiceWords];
+    if (row < 0 || row >= tokens) throw Fault("native-failure", "a step has no logits for a token that it was asked for");
+  }
+  return choices;
 }
 
 class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
@@ -171,7 +201,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   }
 
  private:
-  // step(symbols, inputs, outputs): Promise<void>; one at a time. Arrays must be left alone until it settles.
+  // step(symbols, inputs, outputs, choices?, tokens?): Promise<void>; one at a time. Arrays must be left alone until it
+  // settles. Where the model samples, an output may be null and stays where it is.
   Napi::Value step(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     auto cancel = std::make_shared<bool>(false);
@@ -184,13 +215,16 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
       std::vector<int64_t> symbols = integers(info[0]);
       check_symbols(model, symbols);
       auto inputs = pointers<const void*>(info[1], model.inputs, model.input_count, symbols);
-      auto outputs = pointers<void*>(info[2], model.outputs, model.output_count, symbols);
+      auto outputs = pointers<void*>(info[2], model.outputs, model.output_count, symbols, model.sample != nullptr);
+      const Choices choices = choices_of(model, info[3], info[4], Session::tokens_of(model, symbols));
       keep.Set("inputs", info[1]);
       keep.Set("outputs", info[2]);
+      keep.Set("choices", info[3]);
+      keep.Set("tokens", info[4]);
       keep.Set("session", info.This());
       // The work shares the session, so dispose during a step frees nothing that the step uses.
       body = [session = session_, symbols = std::move(symbols), inputs = std::move(inputs),
-              outputs = std::move(outputs), cancel] { session->step(symbols, inputs, outputs, cancel.get()); };
+              outputs = std::move(outputs), choices, cancel] { session->step(symbols, inputs, outputs, cancel.get(), choices); };
     });
     session_->rouse();
     running_ = cancel;
@@ -245,7 +279,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
 Napi::Value describe(const Napi::CallbackInfo& info) { return describe_model(info.Env(), ultramem_model()); }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("api", 1);
+  exports.Set("api", 2);
   exports.Set("describe", Napi::Function::New(env, describe));
   exports.Set("Weights", WeightsObject::define(env));
   exports.Set("Session", SessionObject::define(env));

@@ -13,8 +13,12 @@
 
 namespace ultramem {
 
-// What an argument of a kernel points into. `none`: the kernel gets a null pointer. `tokens`: one int32, T of the step.
-enum class Space : uint8_t { none, input, output, weight, state, prepared, arena, tokens };
+// What an argument of a kernel points into. `none`: the kernel gets a null pointer. `tokens`: two int32, T of the step and how
+// many tokens are to be chosen from its logits. `choices`: how, kChoiceWords for each. `chosen`: those tokens, int32.
+enum class Space : uint8_t { none, input, output, weight, state, prepared, arena, tokens, choices, chosen };
+
+// int64: row, steepness (a double's bits), k, p (a double's bits), seed, index; see src/runtime/sampling.ts.
+constexpr int kChoiceWords = 6;
 
 struct ArgSpec {
   Space space;
@@ -34,7 +38,8 @@ struct LaunchSpec {
   int after;   // launch of the other stream, earlier in the list, that must be done first; -1 for none
 };
 
-// The step of one variant. Running the launches one after another is right, whatever their streams.
+// The step of one variant, or what chooses tokens behind it. Running the launches one after another is right, whatever
+// their streams.
 struct LaunchList {
   const LaunchSpec* launches;
   int launch_count;
@@ -60,6 +65,8 @@ struct Spaces {
   void* prepared;
   void* arena;
   void* tokens;
+  void* choices = nullptr;
+  void* chosen = nullptr;
 };
 
 inline void* resolve(const ArgSpec& arg, const Spaces& spaces) {
@@ -73,6 +80,8 @@ inline void* resolve(const ArgSpec& arg, const Spaces& spaces) {
     case Space::prepared: base = spaces.prepared; break;
     case Space::arena: base = spaces.arena; break;
     case Space::tokens: base = spaces.tokens; break;
+    case Space::choices: base = spaces.choices; break;
+    case Space::chosen: base = spaces.chosen; break;
   }
   return static_cast<char*>(base) + arg.offset;
 }
@@ -104,8 +113,9 @@ class Device {
   // Zeros.
   virtual void clear(void* at, size_t bytes) = 0;
 
-  // Runs a whole step and waits for it. `pointers`: see resolve; the same list with the same addresses at every call with one
-  // session and variant, so that a device may keep what it made of them. `cancel` (may be null) is looked at where the device
+  // Runs a whole list and waits for it. `variant`: of the model, or their count for the list that chooses tokens. `pointers`:
+  // see resolve; the same list with the same addresses at every call with one session and variant, so that a device may keep
+  // what it made of them. `cancel` (may be null) is looked at where the device
   // can stop; what a cancelled step leaves in outputs is undefined.
   virtual void run(uint64_t session, int variant, const LaunchList& list, void* const* pointers,
                    const volatile bool* cancel) = 0;

@@ -10,6 +10,13 @@
 
 namespace ultramem::addon {
 
+// Tokens to choose from a step's logits: kChoiceWords for each, and where they go.
+struct Choices {
+  const int64_t* words = nullptr;
+  int count = 0;  // at most the tokens of the step
+  int32_t* tokens = nullptr;
+};
+
 class DeviceSession {
  public:
   // symbols: as in Session.
@@ -24,35 +31,41 @@ class DeviceSession {
     for (DeviceMemory& state : states_.owned) state.clear();
     inputs_ = allocate(model.inputs, model.input_count, symbols);
     outputs_ = allocate(model.outputs, model.output_count, symbols);
-    tokens_ = DeviceMemory(device_, sizeof(int32_t), "the number of tokens");
+    tokens_ = DeviceMemory(device_, 2 * sizeof(int32_t), "the number of tokens");
+    if (model.sample != nullptr) {
+      const size_t most = size_t(model.variants[model.variant_count - 1].max_tokens);
+      choices_ = DeviceMemory(device_, most * kChoiceWords * sizeof(int64_t), "how tokens are chosen");
+      chosen_ = DeviceMemory(device_, most * sizeof(int32_t), "the chosen tokens");
+      pointers_of_sample_ = resolve(*model.sample, spaces(nullptr));
+    }
     for (int i = 0; i < model.variant_count; i++) {
       arenas_.emplace_back(device_, model.variants[i].arena_bytes, "the arena");
-      const Spaces spaces = {inputs_.pointers.data(),
-                             outputs_.pointers.data(),
-                             const_cast<void* const*>(loaded_->weights()),
-                             states_.pointers.data(),
-                             const_cast<char*>(loaded_->prepared()),
-                             arenas_.back().data(),
-                             tokens_.data()};
-      pointers_.push_back(resolve(*model.variants[i].launches, spaces));
+      pointers_.push_back(resolve(*model.variants[i].launches, spaces(arenas_.back().data())));
     }
   }
   ~DeviceSession() { device_->close_session(id_); }
   DeviceSession(const DeviceSession&) = delete;
   DeviceSession& operator=(const DeviceSession&) = delete;
 
-  // Blocks. `symbols` are those of the step; tensors are as long as they say.
+  // Blocks. `symbols` are those of the step; tensors are as long as they say; a null output stays on the device.
   void step(int variant, int64_t tokens, const std::vector<int64_t>& symbols, const std::vector<const void*>& inputs,
-            const std::vector<void*>& outputs, const volatile bool* cancel) {
+            const std::vector<void*>& outputs, const Choices& choices, const volatile bool* cancel) {
     const Model& model = loaded_->model();
-    const int32_t count = int32_t(tokens);
-    device_->upload(tokens_.data(), &count, sizeof count);
+    const int32_t counts[] = {int32_t(tokens), choices.count};
+    device_->upload(tokens_.data(), counts, sizeof counts);
+    if (choices.count > 0) device_->upload(choices_.data(), choices.words, size_t(choices.count) * kChoiceWords * sizeof(int64_t));
     for (size_t i = 0; i < inputs.size(); i++) {
       if (const size_t bytes = bytes_of(model.inputs[i], symbols)) device_->upload(inputs_.pointers[i], inputs[i], bytes);
     }
     device_->run(id_, variant, *model.variants[variant].launches, pointers_[size_t(variant)].data(), cancel);
     if (*cancel) return;
+    if (choices.count > 0) {
+      device_->run(id_, model.variant_count, *model.sample, pointers_of_sample_.data(), cancel);
+      if (*cancel) return;
+      device_->download(choices.tokens, chosen_.data(), size_t(choices.count) * sizeof(int32_t));
+    }
     for (size_t i = 0; i < outputs.size(); i++) {
+      if (outputs[i] == nullptr) continue;
       if (const size_t bytes = bytes_of(model.outputs[i], symbols)) device_->download(outputs[i], outputs_.pointers[i], bytes);
     }
   }
@@ -65,7 +78,7 @@ class DeviceSession {
       for (const DeviceMemory& memory : tensors->owned) sum += memory.bytes();
     }
     for (const DeviceMemory& arena : arenas_) sum += arena.bytes();
-    return sum;
+    return sum + choices_.bytes() + chosen_.bytes();
   }
 
  private:
@@ -87,13 +100,26 @@ class DeviceSession {
     return tensors;
   }
 
+  Spaces spaces(void* arena) const {
+    return {inputs_.pointers.data(),
+            outputs_.pointers.data(),
+            const_cast<void* const*>(loaded_->weights()),
+            states_.pointers.data(),
+            const_cast<char*>(loaded_->prepared()),
+            arena,
+            tokens_.data(),
+            choices_.data(),
+            chosen_.data()};
+  }
+
   std::shared_ptr<const Loaded> loaded_;
   std::shared_ptr<Device> device_;
   uint64_t id_;
   Tensors states_, inputs_, outputs_;
-  DeviceMemory tokens_;
+  DeviceMemory tokens_, choices_, chosen_;
   std::vector<DeviceMemory> arenas_;
   std::vector<std::vector<void*>> pointers_;  // of each variant's launches
+  std::vector<void*> pointers_of_sample_;
 };
 
 }  // namespace ultramem::addon

@@ -89,6 +89,7 @@ struct Model {
   const Variant* variants;  // ascending max_tokens
   int variant_count;
   std::shared_ptr<addon::Device> (*open_device)();  // null: steps run on the CPU
+  const LaunchList* sample = nullptr;               // chooses tokens from output `logits` on the device; null: who asks does it
 };
 
 // Defined by the emitted sources.

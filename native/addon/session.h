@@ -39,16 +39,17 @@ class Session {
   // Does not block: worker threads wake up while a step is on its way to its own.
   void rouse() { pool_.rouse(); }
 
-  // Blocks. Pointers hold what TensorSpecs say, sized for `symbols`.
-  void step(const std::vector<int64_t>& symbols, const std::vector<const void*>& inputs,
-            const std::vector<void*>& outputs, const volatile bool* cancel) {
+  // Blocks. Pointers hold what TensorSpecs say, sized for `symbols`; a null output is not wanted, and tokens may be chosen,
+  // where Model::sample is.
+  void step(const std::vector<int64_t>& symbols, const std::vector<const void*>& inputs, const std::vector<void*>& outputs,
+            const volatile bool* cancel, const Choices& choices = {}) {
     const Model& model = loaded_->model();
     const int64_t tokens = tokens_of(model, symbols);
     int chosen = model.variant_count;
     while (chosen > 0 && model.variants[chosen - 1].max_tokens >= tokens) chosen--;
     if (chosen == model.variant_count) throw Fault("too-many-tokens", "no variant takes " + std::to_string(tokens) + " tokens");
     if (*cancel) throw aborted();
-    if (on_device_ != nullptr) on_device_->step(chosen, tokens, symbols, inputs, outputs, cancel);
+    if (on_device_ != nullptr) on_device_->step(chosen, tokens, symbols, inputs, outputs, choices, cancel);
     else model.variants[chosen].step({&pool_, tokens, symbols.data(), inputs.data(), outputs.data(), loaded_->weights(), loaded_->prepared(),
                                       state_pointers_.data(), arena_.data(), cancel});
     if (*cancel) throw aborted();

@@ -1,6 +1,6 @@
 // Plan → text of every file of the generated folder. Pure: no disk, no clock, the same bytes for the same plan.
 
-import type { CpuPlan, DevicePlan, Plan } from '../plan/plans.ts';
+import { type CpuPlan, type DevicePlan, deviceSteps, type Plan } from '../plan/plans.ts';
 import { printPlan } from '../plan/print.ts';
 import { render } from './render.ts';
 import { emitRuntimeClass } from './runtime-class.ts';
@@ -29,7 +29,7 @@ export type Backend = 'cuda' | 'simt';
 export function emit(plan: Plan, companions: Companions, backend: Backend = 'simt'): Files {
   const { source } = companions;
   const names = { model: plan.name, source };
-  const steps = plan.target === 'cpu' ? cpuSteps(plan, source) : deviceSteps(plan, source, backend);
+  const steps = plan.target === 'cpu' ? cpuFiles(plan, source) : deviceFiles(plan, source, backend);
   const sources = ['model.cc', 'prepare.cc', ...steps.sources];
   const files: File[] = [
     ['prepare.cc', render('cpu/schedule.cc', prepareView(plan.prepare, names))],
@@ -62,25 +62,24 @@ interface Steps {
   readonly instrumented: readonly string[];
 }
 
-function cpuSteps(plan: CpuPlan, source: string): Steps {
+function cpuFiles(plan: CpuPlan, source: string): Steps {
   const names = { model: plan.name, source };
   const files = plan.variants.map((v): File => [`step_${v.name}.cc`, render('cpu/schedule.cc', stepView(v, names))]);
   return { files, sources: files.map(([path]) => path), instrumented: [] };
 }
 
-function deviceSteps(plan: DevicePlan, source: string, backend: Backend): Steps {
+function deviceFiles(plan: DevicePlan, source: string, backend: Backend): Steps {
   const names = { model: plan.name, source };
-  const variants = plan.variants.map(({ name }) => name);
-  const kernels = plan.variants.map(
-    (v): File => [`step_${v.name}.cu`, render('cuda/kernels.cu', kernelsView(v, names))],
-  );
+  const steps = deviceSteps(plan);
+  const kernels = steps.map((s): File => [`step_${s.name}.cu`, render('cuda/kernels.cu', kernelsView(s, names))]);
+  const variants = steps.map(({ name }) => name);
   const host: File[] = [
     ['launches.cc', render('cuda/launches.cc', launchesView(plan, source))],
     ['device.cc', render(backend === 'cuda' ? 'cuda/cuda-device.cc' : 'cuda/simt-device.cc', { source, variants })],
   ];
   const sources = host.map(([path]) => path);
   if (backend === 'cuda') return { files: [...kernels, ...host], sources, instrumented: [] };
-  const simt = plan.variants.map((v): File => [`simt_${v.name}.cc`, render('cuda/simt.cc', simtView(v, names))]);
+  const simt = steps.map((s): File => [`simt_${s.name}.cc`, render('cuda/simt.cc', simtView(s, names))]);
   const instrumented = simt.map(([path]) => path);
   return {
     files: [...kernels, ...host, ...simt],

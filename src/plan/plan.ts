@@ -5,6 +5,7 @@ import { unsupportedShape } from '../support/errors/plan.ts';
 import { invariant } from '../support/errors.ts';
 import { fuseRetrieval } from './device/fuse-retrieval.ts';
 import { lower } from './device/index.ts';
+import { planSampling } from './device/sample.ts';
 import { assignStreams } from './device/streams.ts';
 import { GraphIndex } from './graph-index.ts';
 import { kernelChoice } from './kernels/index.ts';
@@ -12,7 +13,7 @@ import { requireTokensFirst } from './kernels/operands.ts';
 import { estimateMemory } from './memory.ts';
 import type { CpuPlan, DevicePlan } from './plans.ts';
 import { type Device, Scheduler } from './scheduler.ts';
-import type { Buffer, PlanFor, PlanTensor, Schedule, Variant } from './types.ts';
+import type { Buffer, PlanFor, PlanTensor, SampleStep, Schedule, Variant } from './types.ts';
 import { tokenRanges } from './variants.ts';
 
 /**
@@ -25,13 +26,15 @@ export const makePlan = (graph: Graph): CpuPlan => planWith(graph, 'cpu', (s) =>
  * Plans a graph for a device: prepare stays on the CPU, every launch of a step becomes launches of the device's kernels.
  * @throws UltramemError as makePlan, with the limits of native/cuda
  */
-export const makeDevicePlan = (graph: Graph): DevicePlan => planWith(graph, 'cuda', (s) => s.deviceLaunches, lower);
+export const makeDevicePlan = (graph: Graph): DevicePlan =>
+  planWith(graph, 'cuda', (s) => s.deviceLaunches, lower, planSampling);
 
 function planWith<Target extends string, L>(
   graph: Graph,
   target: Target,
   launchesOf: (step: Scheduler) => readonly L[],
   lowering?: Device['lower'],
+  sampling?: (graph: Graph, outputs: readonly PlanTensor[]) => SampleStep<L> | undefined,
 ): PlanFor<Target, L> {
   requireOneStepSymbol(graph);
   const index = new GraphIndex(graph);
@@ -88,6 +91,9 @@ function planWith<Target extends string, L>(
       retained: retained.has(i),
     }),
   );
+  const outputs = graph.outputs.map(
+    (o): PlanTensor => ({ ...plain, name: o.name, id: o.value, type: typeOf(graph, o.value) }),
+  );
   const prepareSchedule: Schedule = { launches: prepare.launches, ...prepareMemory };
   return deepFreeze({
     name: graph.name,
@@ -95,14 +101,13 @@ function planWith<Target extends string, L>(
     meta: graph.meta,
     symbols: graph.symbols,
     inputs: graph.inputs.map((t): PlanTensor => ({ ...plain, name: t.id, id: t.id, type: t.type, below: t.below })),
-    outputs: graph.outputs.map(
-      (o): PlanTensor => ({ ...plain, name: o.name, id: o.value, type: typeOf(graph, o.value) }),
-    ),
+    outputs,
     weights,
     states: graph.states.map((s): PlanTensor => ({ ...plain, name: s.id, id: s.id, type: s.type })),
     prepare: prepareSchedule,
     preparedBytes: keptBytes,
     variants,
+    sample: sampling?.(graph, outputs),
     memory: estimateMemory(graph, weights, prepareSchedule, keptBytes, variants),
     decisions: prepare.decisions,
   });

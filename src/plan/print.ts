@@ -28,6 +28,7 @@ export function printPlan(plan: Plan): string {
     ...schedule('prepare', plan.prepare),
   );
   for (const v of plan.variants) lines.push('', ...schedule(`step ${v.name}, T ${v.minTokens}…${v.maxTokens}`, v));
+  if (plan.sample !== undefined) lines.push('', ...schedule(`sample, T 1…${plan.sample.maxTokens}`, plan.sample));
   return `${lines.join('\n')}\n`;
 }
 

@@ -12,6 +12,8 @@ export type Space =
   | 'state' // lives across the steps of a session
   | 'prepared' // written once by prepare and kept
   | 'scratch' // of prepare, freed afterwards
+  | 'choices' // how tokens are to be chosen from the logits of a step, handed in with it
+  | 'chosen' // those tokens, handed out
   | 'arena'; // of one step
 
 /** A piece of memory. Step buffers hold their tokens outermost, whatever the order of the value's axes. */
@@ -81,6 +83,14 @@ export interface Variant<L = AnyLaunch> extends Schedule<L> {
   readonly maxTokens: number;
 }
 
+/** What chooses tokens from the logits of a step where the caller asks for tokens, whichever variant has run. */
+export interface SampleStep<L> extends Schedule<L> {
+  readonly name: 'sample';
+  /** Of tokens that are chosen. */
+  readonly minTokens: number;
+  readonly maxTokens: number;
+}
+
 /** A tensor that crosses the addon's border. */
 export interface PlanTensor {
   readonly name: string;
@@ -128,6 +138,8 @@ export interface PlanFor<Target extends string, L> {
   readonly preparedBytes: number;
   /** Ascending by maxTokens. */
   readonly variants: readonly Variant<L>[];
+  /** Undefined where logits leave the target, or there are none. */
+  readonly sample: SampleStep<L> | undefined;
   readonly memory: MemoryEstimate;
   readonly decisions: readonly Decision[];
 }

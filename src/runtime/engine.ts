@@ -2,6 +2,7 @@
 
 import type { Tensor } from '../support/tensor.ts';
 import type { ModelDescription, SymbolValues } from './description.ts';
+import type { Choice } from './sampling.ts';
 
 /** What every call on a session may say. */
 export interface CallOptions {
@@ -25,6 +26,11 @@ export interface Engine {
    * @throws UltramemError aborted, disposed, out-of-memory, step-failed
    */
   step(step: EngineStep): Promise<Record<string, Tensor>>;
+  /**
+   * As step, but chooses tokens from the rows of output `logits` where they lie: the same tokens as chooseTokens gives.
+   * Absent where logits come out anyway.
+   */
+  sample?(step: EngineStep, choices: readonly Choice[]): Promise<Int32Array>;
   /** Frees what is the engine's own. Safe during a step, which is cancelled; safe twice. */
   dispose(): void;
 }

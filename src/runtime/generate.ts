@@ -1,10 +1,9 @@
 // Generation: prefill in chunks, then one token after another.
 
 import { aborted, optionInvalid, promptEmpty, promptTooLong, tokenOutOfRange } from '../support/errors/session.ts';
-import type { Tensor } from '../support/tensor.ts';
 import type { ModelDescription } from './description.ts';
 import type { CallOptions } from './engine.ts';
-import { createSampler, type SamplingOptions } from './sampling.ts';
+import { type Choice, checkSampling, type Sampling, type SamplingOptions } from './sampling.ts';
 import type { Sequences } from './sequences.ts';
 import { createStopText } from './stop-text.ts';
 import { createByteTokenizer, type Tokenizer } from './tokenizer-bytes.ts';
@@ -42,7 +41,7 @@ export interface Generation {
 /** What generation needs of a session. */
 interface Steps {
   readonly model: ModelDescription;
-  forward(inputs: Record<string, Int32Array>, options: CallOptions): Promise<Record<string, Tensor>>;
+  sample(inputs: Record<string, Int32Array>, choices: readonly Choice[], options: CallOptions): Promise<Int32Array>;
 }
 
 /** See Session.generate; checks at once, then runs when iterated. */
@@ -71,7 +70,7 @@ export function generateTokens(
   }
   const stops = typeof options.stop === 'string' ? [options.stop] : (options.stop ?? []);
   if (stops.includes('')) throw optionInvalid('stop', '""', 'no empty string');
-  const sample = createSampler(options);
+  const sampling = checkSampling(options);
   return run();
 
   async function* run(): AsyncGenerator<GeneratedToken, Generation> {
@@ -84,9 +83,8 @@ export function generateTokens(
     let whole = '';
     const sequence = sequences.allocate();
     try {
-      let logits = await prefill(steps, ids, sequence, signal);
+      let token = await prefill(steps, ids, sequence, sampling, signal);
       for (;;) {
-        const token = sample(logits, tokens.length);
         tokens.push(token);
         const ended = stopTokens.has(token);
         let { text, stopped } = stopText.push(ended ? '' : (stream?.push(token) ?? ''));
@@ -99,7 +97,9 @@ export function generateTokens(
         yield { token, text, finishReason };
         if (finishReason !== undefined) return { text: whole, tokens, finishReason };
         if (signal?.aborted) throw aborted('generation', signal.reason);
-        logits = await step(steps, Int32Array.of(token), sequence, ids.length + tokens.length - 1, signal);
+        const choices = [{ row: 0, index: tokens.length, sampling }];
+        const position = ids.length + tokens.length - 1;
+        token = (await step(steps, Int32Array.of(token), sequence, position, choices, signal))[0]!;
       }
     } finally {
       sequences.free(sequence);
@@ -115,35 +115,37 @@ export function generateTokens(
 /** A step gives logits of all its tokens; of this many at most (64 MiB) when only the last row is wanted. */
 const mostLogits = 2 ** 24;
 
-/** Runs the prompt in the largest steps that the model takes; logits of its last token. */
+/** Runs the prompt in the largest steps that the model takes; the first token behind it. */
 async function prefill(
   steps: Steps,
   ids: Int32Array,
   sequence: number,
+  sampling: Sampling,
   signal: AbortSignal | undefined,
-): Promise<Float32Array> {
+): Promise<number> {
   const bound = steps.model.symbols.find(({ scope }) => scope === 'step')?.bound ?? 1;
   const vocab = steps.model.outputs.find(({ name }) => name === 'logits')?.shape[1] as number;
   const most = Math.max(1, Math.min(bound, Math.floor(mostLogits / vocab)));
-  let logits: Float32Array = new Float32Array();
-  for (let at = 0; at < ids.length; at += most) {
-    logits = await step(steps, ids.subarray(at, at + most), sequence, at, signal);
+  for (let at = 0; ; at += most) {
+    const piece = ids.subarray(at, at + most);
+    const isLast = at + most >= ids.length;
+    const choices = isLast ? [{ row: piece.length - 1, index: 0, sampling }] : [];
+    const [token] = await step(steps, piece, sequence, at, choices, signal);
+    if (isLast) return token!;
   }
-  return logits;
 }
 
-/** One step of a sequence's next tokens from position `start`; logits of the last. */
+/** One step of a sequence's next tokens from position `start`; the tokens that are chosen behind them. */
 async function step(
   steps: Steps,
   ids: Int32Array,
   sequence: number,
   start: number,
+  choices: readonly Choice[],
   signal: AbortSignal | undefined,
-): Promise<Float32Array> {
+): Promise<Int32Array> {
   const positions = ids.map((_, i) => start + i);
-  const outputs = await steps.forward({ ids, positions, sequence: ids.map(() => sequence) }, { signal });
-  const { shape, data } = outputs.logits!; // f32[T, vocab]
-  return (data as Float32Array).subarray(-shape[1]!);
+  return steps.sample({ ids, positions, sequence: ids.map(() => sequence) }, choices, { signal });
 }
 
 /** The exclusive bound of an input's elements. */

@@ -28,7 +28,15 @@ export {
   type StoredTensor,
   writeSafetensors,
 } from './safetensors.ts';
-export { createSampler, greedy, type Sampler, type SamplingOptions } from './sampling.ts';
+export {
+  type Choice,
+  checkSampling,
+  createSampler,
+  greedy,
+  type Sampler,
+  type Sampling,
+  type SamplingOptions,
+} from './sampling.ts';
 export type { Sequences } from './sequences.ts';
 export { Session, type SessionOptions, sessionSymbols } from './session.ts';
 export { createByteTokenizer, type Tokenizer, type TokenStream } from './tokenizer-bytes.ts';

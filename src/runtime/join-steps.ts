@@ -2,6 +2,7 @@
 
 import { elements, type HostArrays, type Tensor, zeros } from '../support/tensor.ts';
 import type { ModelDescription } from './description.ts';
+import type { Choice } from './sampling.ts';
 
 /** Named tensors of one step. */
 export type StepTensors = Readonly<Record<string, Tensor>>;
@@ -33,7 +34,17 @@ export function joinTensors(parts: readonly StepTensors[]): Record<string, Tenso
   return joined;
 }
 
-/** The reverse: rows `counts[i]` of every tensor to part i. Parts are copies. */
+/** Each part's choices, one after another, of rows that follow the `counts` rows of the parts before. */
+export function joinChoices(parts: readonly (readonly Choice[])[], counts: readonly number[]): Choice[] {
+  let first = 0;
+  return parts.flatMap((choices, i) => {
+    const joined = choices.map((choice) => ({ ...choice, row: first + choice.row }));
+    first += counts[i] ?? 0;
+    return joined;
+  });
+}
+
+/** The reverse of joinTensors: rows `counts[i]` of every tensor to part i. Parts are copies. */
 export function splitTensors(whole: StepTensors, counts: readonly number[]): Record<string, Tensor>[] {
   let row = 0;
   return counts.map((count) => {

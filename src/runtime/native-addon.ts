@@ -5,7 +5,7 @@ import type { Tensor } from '../support/tensor.ts';
 import type { DescribedSymbol, DescribedTensor, DescribedWeight } from './description.ts';
 
 /** Version of this interface; `api` of the addon must equal it. */
-export const addonApi = 1;
+export const addonApi = 2;
 
 export interface NativeVariant {
   readonly name: string;
@@ -24,6 +24,8 @@ export interface NativeDescription {
   readonly weights: readonly (DescribedWeight & { readonly retained: boolean })[];
   readonly states: readonly DescribedTensor[];
   readonly variants: readonly NativeVariant[];
+  /** Steps can choose tokens from output `logits` where it lies, and leave it there. */
+  readonly samples: boolean;
   readonly preparedBytes: number;
   readonly prepareBytes: number;
 }
@@ -74,7 +76,11 @@ export interface NativeSession {
   step(
     symbols: readonly number[],
     inputs: readonly Tensor['data'][],
-    outputs: readonly Tensor['data'][],
+    /** Null: not wanted, where the model samples. */
+    outputs: readonly (Tensor['data'] | null)[],
+    /** Where the model samples, and as many `tokens`: see choiceWords. */
+    choices?: BigInt64Array,
+    tokens?: Int32Array,
   ): Promise<void>;
   cancel(): void;
   /** Of every launch of the last step, in order; empty where they are not observed. Not during a step. */

@@ -16,6 +16,7 @@ import {
 import { safetensorsTruncated, weightsUnreadable, weightsValueRange } from '../support/errors/weights.ts';
 import { UltramemError } from '../support/errors.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
+import { choiceWords } from './choice-words.ts';
 import { type ModelDescription, type SymbolValues, sizesOf, type TokenizerDescription } from './description.ts';
 import type { Engine, EngineStep, LoadedModel } from './engine.ts';
 import {
@@ -27,6 +28,7 @@ import {
   type NativeWeights,
   type Observe,
 } from './native-addon.ts';
+import type { Choice } from './sampling.ts';
 import { type MatchedWeight, type MatchOptions, matchWeights, storedDtype, type WeightsLike } from './weights.ts';
 
 export interface LoadOptions extends MatchOptions {
@@ -89,7 +91,8 @@ export async function loadNative(
     get bytes() {
       return native.bytes();
     },
-    openEngine: (symbols, own = threads, observe = {}) => openEngine(addon, native, model, symbols, own, observe),
+    openEngine: (symbols, own = threads, observe = {}) =>
+      openEngine(addon, native, model, symbols, own, observe, description.samples),
     dispose: () => native.dispose(),
   };
 }
@@ -101,6 +104,7 @@ function openEngine(
   symbols: SymbolValues,
   threads: number,
   observe: Observe,
+  samples: boolean,
 ): NativeEngine {
   const values = (step: SymbolValues) => model.symbols.map(({ name, bound }) => step[name] ?? symbols[name] ?? bound);
   let session: NativeSession;
@@ -110,28 +114,48 @@ function openEngine(
     throw fromNative(error, model.name, 'opening a session', undefined);
   }
   let gone = false;
+  /** Runs a step; `finish` hands it to the addon, from the values of its symbols and its inputs on. */
+  async function run<R>(
+    { inputs, symbols: step, signal }: EngineStep,
+    finish: (...handed: [values: number[], inputs: Tensor['data'][]]) => Promise<R>,
+  ): Promise<R> {
+    if (gone) throw disposed('the session');
+    if (signal?.aborted) throw aborted('the step', signal.reason);
+    const cancel = () => session.cancel();
+    signal?.addEventListener('abort', cancel);
+    try {
+      return await finish(
+        values(step),
+        model.inputs.map(({ name }) => inputs[name]!.data),
+      );
+    } catch (error) {
+      throw gone ? disposed('the session') : fromNative(error, model.name, 'the step', signal);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+  const stays = model.outputs.map(() => null);
   return {
     model,
     symbols,
-    async step({ inputs, symbols: step, signal }: EngineStep) {
-      if (gone) throw disposed('the session');
-      if (signal?.aborted) throw aborted('the step', signal.reason);
-      const cancel = () => session.cancel();
-      signal?.addEventListener('abort', cancel);
-      try {
-        const outputs = model.outputs.map(({ dtype, shape }) => zeros(dtype, sizesOf(shape, { ...symbols, ...step })));
+    step: (step) =>
+      run(step, async (...handed) => {
+        const sizes = { ...symbols, ...step.symbols };
+        const outputs = model.outputs.map(({ dtype, shape }) => zeros(dtype, sizesOf(shape, sizes)));
         await session.step(
-          values(step),
-          model.inputs.map(({ name }) => inputs[name]!.data),
+          ...handed,
           outputs.map(({ data }) => data),
         );
         return Object.fromEntries(model.outputs.map(({ name }, i) => [name, outputs[i]! as Tensor]));
-      } catch (error) {
-        throw gone ? disposed('the session') : fromNative(error, model.name, 'the step', signal);
-      } finally {
-        signal?.removeEventListener('abort', cancel);
-      }
-    },
+      }),
+    ...(samples && {
+      sample: (step: EngineStep, choices: readonly Choice[]) =>
+        run(step, async (...handed) => {
+          const tokens = new Int32Array(choices.length);
+          await session.step(...handed, stays, choiceWords(choices), tokens);
+          return tokens;
+        }),
+    }),
     counters() {
       if (gone) throw disposed('the session');
       return session.counters();

@@ -1,12 +1,13 @@
 // A session: one caller's states, sequences and threads on an engine. Checks every call, runs one step at a time.
 
-import { disposed, notALanguageModel, symbolOutOfRange } from '../support/errors/session.ts';
+import { disposed, notALanguageModel, optionInvalid, symbolOutOfRange } from '../support/errors/session.ts';
 import type { Tensor } from '../support/tensor.ts';
 import { isLanguageModel, type ModelDescription, type SymbolValues } from './description.ts';
 import type { CallOptions, Engine } from './engine.ts';
 import { type GeneratedToken, type GenerateOptions, type Generation, generateTokens } from './generate.ts';
-import { checkInputs, type InputValue } from './inputs.ts';
-import { runsOf, type Sequences, sequencesOf } from './sequences.ts';
+import { type CheckedInputs, checkInputs, type InputValue } from './inputs.ts';
+import type { Choice } from './sampling.ts';
+import { type Run, runsOf, type Sequences, sequencesOf } from './sequences.ts';
 import { StepQueue } from './step-queue.ts';
 
 export interface SessionOptions {
@@ -46,12 +47,41 @@ export class Session {
     inputs: Readonly<Record<string, InputValue>>,
     { signal }: CallOptions = {},
   ): Promise<Record<string, Tensor>> {
+    const { checked, runs } = this.#check(inputs);
+    return this.#queue.run(checked, runs, signal);
+  }
+
+  /**
+   * As forward, but gives tokens in place of outputs, one for each of `choices`: a target that samples keeps the logits.
+   * @throws UltramemError those of forward, not-a-language-model, option-invalid
+   */
+  async sample(
+    inputs: Readonly<Record<string, InputValue>>,
+    choices: readonly Choice[],
+    { signal }: CallOptions = {},
+  ): Promise<Int32Array> {
+    if (!isLanguageModel(this.model)) throw notALanguageModel(this.model.name);
+    const { checked, runs } = this.#check(inputs);
+    const rows = checked.inputs.ids!.shape[0]!;
+    if (choices.length > rows) throw optionInvalid('choices', choices.length, `at most ${rows}, one for each token`);
+    for (const { row, index } of choices) {
+      if (!(Number.isInteger(row) && row >= 0 && row < rows)) {
+        throw optionInvalid('row', row, `an integer from 0 to ${rows - 1}, a token of the step`);
+      }
+      if (!(Number.isSafeInteger(index) && index >= 0)) {
+        throw optionInvalid('index', index, 'a non-negative safe integer');
+      }
+    }
+    return this.#queue.sample(checked, runs, signal, choices);
+  }
+
+  #check(inputs: Readonly<Record<string, InputValue>>): { checked: CheckedInputs; runs: readonly Run[] } {
     if (this.#disposed) throw disposed('the session');
     const checked = checkInputs(this.model, this.#engine.symbols, inputs);
     const { positions, sequence } = checked.inputs;
     const runs =
       this.sequences === undefined ? [] : runsOf(positions!.data as Int32Array, sequence!.data as Int32Array);
-    return this.#queue.run(checked, runs, signal);
+    return { checked, runs };
   }
 
   /**

@@ -2,9 +2,10 @@
 
 import { aborted, disposed } from '../support/errors/session.ts';
 import type { Tensor } from '../support/tensor.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, EngineStep } from './engine.ts';
 import type { CheckedInputs } from './inputs.ts';
-import { joinableSymbol, joinTensors, splitTensors } from './join-steps.ts';
+import { joinableSymbol, joinChoices, joinTensors, splitTensors } from './join-steps.ts';
+import { type Choice, chooseTokens } from './sampling.ts';
 import type { Run, Sequences } from './sequences.ts';
 
 /** Steps of more tokens run alone: they fill the processor by themselves, and an abort can stop them half-way. */
@@ -13,9 +14,14 @@ const mostJoined = 4;
 interface Call extends CheckedInputs {
   readonly runs: readonly Run[];
   readonly signal: AbortSignal | undefined;
-  resolve(outputs: Record<string, Tensor>): void;
+  /** In place of outputs, tokens from these rows of `logits`. */
+  readonly choices: readonly Choice[] | undefined;
+  resolve(result: Result): void;
   reject(error: unknown): void;
 }
+
+/** Of a call: outputs, or tokens where it has choices. */
+type Result = Record<string, Tensor> | Int32Array;
 
 export class StepQueue {
   readonly #engine: Engine;
@@ -36,10 +42,24 @@ export class StepQueue {
 
   /** Runs a checked step in its turn. @throws as Session.forward */
   run(checked: CheckedInputs, runs: readonly Run[], signal: AbortSignal | undefined): Promise<Record<string, Tensor>> {
-    return new Promise((resolve, reject) => {
+    return this.#enqueue(checked, runs, signal, undefined) as Promise<Record<string, Tensor>>;
+  }
+
+  /** As run; gives tokens in place of outputs. */
+  sample(
+    checked: CheckedInputs,
+    runs: readonly Run[],
+    signal: AbortSignal | undefined,
+    choices: readonly Choice[],
+  ): Promise<Int32Array> {
+    return this.#enqueue(checked, runs, signal, choices) as Promise<Int32Array>;
+  }
+
+  #enqueue(checked: CheckedInputs, runs: readonly Run[], signal: Call['signal'], choices: Call['choices']) {
+    return new Promise<Result>((resolve, reject) => {
       if (this.#disposed) return reject(disposed('the session'));
       if (signal?.aborted) return reject(aborted('the step', signal.reason));
-      const call: Call = { ...checked, runs, signal, resolve, reject };
+      const call: Call = { ...checked, runs, signal, choices, resolve, reject };
       const leave = () => {
         const at = this.#waiting.indexOf(call);
         if (at < 0) return; // it runs: the engine looks at the signal
@@ -104,13 +124,7 @@ export class StepQueue {
     const [first] = batch;
     if (first === undefined) return;
     try {
-      const parts =
-        batch.length === 1
-          ? [await this.#engine.step(first)]
-          : splitTensors(
-              await this.#together(batch),
-              batch.map((call) => this.#tokens(call)),
-            );
+      const parts = await this.#results(batch.length === 1 ? first : this.#together(batch), batch);
       for (const [i, call] of batch.entries()) {
         this.#sequences?.end(call.runs);
         call.resolve(parts[i]!);
@@ -123,13 +137,27 @@ export class StepQueue {
     }
   }
 
-  #together(batch: readonly Call[]): Promise<Record<string, Tensor>> {
+  #together(batch: readonly Call[]): EngineStep {
     const tokens = batch.reduce((sum, call) => sum + this.#tokens(call), 0);
-    return this.#engine.step({
+    return {
       inputs: joinTensors(batch.map(({ inputs }) => inputs)),
       symbols: { ...batch[0]!.symbols, [this.#joined!]: tokens },
       signal: undefined, // a joined step is short; an abort of one is no abort of the others
-    });
+    };
+  }
+
+  /** Runs the step that these calls make together. Outputs come off the engine only where a call wants them. */
+  async #results(step: EngineStep, batch: readonly Call[]): Promise<Result[]> {
+    const choices = batch.map((call) => call.choices);
+    const counts = batch.length === 1 ? [] : batch.map((call) => this.#tokens(call));
+    if (this.#engine.sample !== undefined && choices.every((own) => own !== undefined)) {
+      const tokens = await this.#engine.sample(step, joinChoices(choices, counts));
+      let at = 0;
+      return choices.map(({ length }) => tokens.slice(at, (at += length)));
+    }
+    const outputs = await this.#engine.step(step);
+    const parts = batch.length === 1 ? [outputs] : splitTensors(outputs, counts);
+    return parts.map((part, i) => (choices[i] === undefined ? part : chooseTokens(part.logits!, choices[i])));
   }
 
   /** Whether the call may run after those before it; refuses it otherwise. */

@@ -1,10 +1,12 @@
 // Two sessions of two variants on a CUDA device. Prints `right`, or `fault <code> [<subject>] <message>`.
 //   plain | eager | cancelled | damaged | second | beside | beside-eager
+// sampled: one session of a model that samples, instead.
 #include <cstdio>
 #include <cstring>
 #include <numeric>
 
 #include "addon/cuda_device.h"
+#include "addon/session.h"
 
 using namespace ultramem;
 using namespace ultramem::addon;
@@ -96,11 +98,51 @@ void beside(const std::shared_ptr<Device>& device) {
   expect(got == expected, "sums of two streams");
 }
 
+// A model whose logits are all of its ids so far, added up, and whose chosen token is that on top of the last.
+const SymbolSpec symbols[] = {{"T", 4, true}};
+const TensorSpec inputs[] = {{"ids", DType::i32, 1, {-1}, 0, false, false}};
+const TensorSpec outputs[] = {{"logits", DType::f32, 2, {-1, 100}, 0, false, false}};
+const ArgSpec step_args[] = {{Space::output, 0, 0}, {Space::input, 0, 0}};
+const LaunchSpec step_launch = {"add_first", "model.ts:3:1", {1, 1, 1}, {32, 1, 1}, 0, 0, 2, 0, -1};
+const ArgSpec sample_args[] = {{Space::chosen, 0, 0}, {Space::output, 0, 0}, {Space::choices, 0, 0}, {Space::tokens, 0, 4}};
+const LaunchSpec sample_launch = {"add_second", "model.ts:4:9", {4, 1, 1}, {256, 1, 1}, 0, 0, 4, 0, -1};
+const LaunchList step_list = {&step_launch, 1, step_args}, sample_list = {&sample_launch, 1, sample_args};
+const Variant variants[] = {{"one", 1, 0, nullptr, &step_list}, {"few", 4, 0, nullptr, &step_list}};
+
+void sampled(std::shared_ptr<Device> (*open)()) {
+  const Model model = {"sampled", "", "", symbols, 1, inputs, 1, outputs, 1, nullptr, 0, nullptr, 0,
+                       0, 0, 0, nullptr, variants, 2, open, &sample_list};
+  const std::atomic<bool> go_on{false};
+  const auto loaded = std::make_shared<const Loaded>(model, std::vector<Source>(), 1, false, go_on, [](uint64_t, uint64_t) {});
+  Session session(loaded, 1, {4});
+  const bool cancel = false;
+  const int64_t words[2 * kChoiceWords] = {};
+  std::vector<int32_t> ids = {5, 0, 0}, tokens(2);
+  session.step({1}, {ids.data()}, {nullptr}, &cancel, {words, 1, tokens.data()});
+  expect(tokens[0] == 5, "a token");
+  session.step({3}, {ids.data()}, {nullptr}, &cancel, {words, 2, tokens.data()});
+  expect(tokens[0] == 15, "a token of another variant");
+  session.step({1}, {ids.data()}, {nullptr}, &cancel);
+  std::vector<int32_t> logits(100);
+  session.step({1}, {ids.data()}, {logits.data()}, &cancel);
+  expect(logits[0] == 20, "logits");
+}
+
 }  // namespace
 
 int main(int, char** argv) {
   const std::string mode = argv[1];
   try {
+    if (mode == "sampled") {
+      sampled([]() -> std::shared_ptr<Device> {
+        static const Head images[2];
+        CudaOptions own;
+        own.images = {{&images[0], sizeof(Head)}, {&images[1], sizeof(Head)}};
+        return std::make_shared<CudaDevice>(own);
+      });
+      std::printf("right\n");
+      return 0;
+    }
     Head heads[2];
     if (mode == "damaged") heads[1].body = 1;
     CudaOptions options;

@@ -164,6 +164,23 @@ test('one launch after another needs no events', async () => {
   assert.not(calls.some((line) => /Event|Capture/.test(line)));
 });
 
+test('a step that chooses tokens brings back nothing else', async () => {
+  const { said, calls, left } = await outcome('sampled');
+  assert.is(said, 'right');
+  assert.equal(left, []);
+  const moves = calls.filter((line) => /^cu(Memcpy|Graph(Launch|Instantiate)|MemAlloc)/.test(line));
+  const first = moves.findIndex((line) => line.startsWith('cuMemcpy'));
+  // The counts of tokens and choices, the choices, the ids; then the step and the choice, as graphs.
+  const [up, down] = ['cuMemcpyHtoDAsync', 'cuMemcpyDtoHAsync'];
+  const [prepare, run] = ['cuGraphInstantiate', 'cuGraphLaunch'];
+  assert.equal(moves.slice(first), [
+    ...[`${up} 8`, `${up} 48`, `${up} 4`, prepare, run, prepare, run, `${down} 4`],
+    ...[`${up} 8`, `${up} 96`, `${up} 12`, prepare, run, run, `${down} 8`],
+    ...[`${up} 8`, `${up} 4`, run],
+    ...[`${up} 8`, `${up} 4`, run, `${down} 400`],
+  ]);
+});
+
 /** Runs `mode` once for each of its calls that look like `which`, with that call failing. */
 async function failEach(mode: string, which: RegExp, leastFaults: number): Promise<void> {
   const { calls } = await outcome(mode);

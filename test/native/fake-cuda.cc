@@ -121,7 +121,7 @@ int cuFuncSetAttribute(void*, int, int value) { CALL("cuFuncSetAttribute", " " +
 int cuMemAlloc_v2(uint64_t* at, size_t bytes) {
   CALL("cuMemAlloc");
   fake.live["pieces of memory"]++;
-  *at = reinterpret_cast<uint64_t>(std::malloc(bytes));
+  *at = reinterpret_cast<uint64_t>(std::calloc(1, bytes));
   return 0;
 }
 int cuMemFree_v2(uint64_t at) {

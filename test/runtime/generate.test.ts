@@ -2,7 +2,13 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type GeneratedToken, type GenerateOptions, Session, type Tensor } from '../../src/runtime/index.ts';
+import {
+  checkSampling,
+  type GeneratedToken,
+  type GenerateOptions,
+  Session,
+  type Tensor,
+} from '../../src/runtime/index.ts';
 import { createStopText } from '../../src/runtime/stop-text.ts';
 import { createByteTokenizer } from '../../src/runtime/tokenizer-bytes.ts';
 import { UltramemError } from '../../src/support/errors.ts';
@@ -171,6 +177,47 @@ test('joinSteps: generations side by side share steps and say the same', async (
   assert.is(tokens(joined.steps), tokens(apart.steps));
   assert.ok(Math.max(...joined.steps.slice(4)) >= 4, `no steps were joined: ${joined.steps}`);
   assert.ok(joined.steps.length < apart.steps.length / 2, `${joined.steps.length} of ${apart.steps.length} steps`);
+});
+
+test('an engine that samples is asked for the last token of a prompt and each after it, joined or not', async () => {
+  const run = async (joinSteps: boolean) => {
+    const engine = languageEngine(bytes('abcdefg'), { sequences: 6, samples: true });
+    const session = new Session(engine, { joinSteps });
+    const prompts = ['', 'x', 'xy', 'xyz', 'x'.repeat(20)];
+    const generations = await Promise.all(prompts.map((prompt) => session.complete(prompt, { maxTokens: 8 })));
+    return { texts: generations.map(({ text }) => text), steps: engine.steps, asked: engine.asked };
+  };
+  const apart = await run(false);
+  const joined = await run(true);
+  assert.equal(joined.texts, apart.texts);
+  assert.equal(apart.texts, ['abcdefga', 'bcdefgab', 'cdefgabc', 'defgabcd', 'gabcdefg']);
+  for (const { asked, steps } of [apart, joined]) {
+    assert.is(asked.length, steps.length, 'every step gave tokens alone');
+    assert.is(
+      asked.reduce((a, b) => a + b),
+      5 * 8,
+    );
+  }
+  assert.is(apart.asked.filter((count) => count === 0).length, 2, 'nothing of the prompt before its last piece');
+  assert.ok(Math.max(...joined.asked) >= 4, `no choices were joined: ${joined.asked}`);
+});
+
+test('a step that gives logits to one call chooses tokens for the others itself', async () => {
+  const engine = languageEngine(bytes('abcdefg'), { sequences: 3, samples: true });
+  const session = new Session(engine, { joinSteps: true });
+  const step = (sequence: number) => ({ ids: [1, 1], positions: [0, 1], sequence: [sequence, sequence] });
+  const choices = [1, 0].map((row) => ({ row, index: 0, sampling: checkSampling() }));
+  // The first step runs at once and alone.
+  const [first, second, third, { logits }] = await Promise.all([
+    session.sample(step(0), choices),
+    session.sample(step(1), choices),
+    session.sample(step(2), choices.slice(1)),
+    session.forward({ ids: [1], positions: [0], sequence: [0] }),
+  ]);
+  assert.equal([...first, ...second, ...third], [...bytes('babaa')]);
+  assert.is(logits!.data.indexOf(1 as never), 97);
+  assert.equal(engine.asked, [2]);
+  assert.equal(engine.steps, [2, 5]);
 });
 
 test('joinSteps: steps of one sequence keep their order, a refused one harms no other', async () => {

@@ -2,11 +2,14 @@
 
 import type { ModelDescription, TokenizerDescription } from '../../src/runtime/description.ts';
 import type { Engine, EngineStep } from '../../src/runtime/engine.ts';
+import { type Choice, chooseTokens } from '../../src/runtime/sampling.ts';
 import { type Tensor, tensor } from '../../src/support/tensor.ts';
 
 export interface LanguageEngine extends Engine {
   /** Token counts of the steps so far. */
   readonly steps: number[];
+  /** How many tokens were asked for in each step that gave tokens alone. */
+  readonly asked: number[];
   disposed: boolean;
 }
 
@@ -22,9 +25,11 @@ export function languageEngine(
     sequences?: number;
     tokenizer?: TokenizerDescription | null;
     window?: boolean;
+    /** Chooses tokens itself, and keeps the logits. */
+    samples?: boolean;
   } = {},
 ): LanguageEngine {
-  const { context = 64, most = 8, sequences = 2, window = false } = options;
+  const { context = 64, most = 8, sequences = 2, window = false, samples = false } = options;
   const tokenizer =
     options.tokenizer === null ? {} : { tokenizer: options.tokenizer ?? { kind: 'bytes', bos: 256, eos: [] } };
   const token = (name: string, below: number | string) => ({ name, dtype: 'i32', shape: ['T'], below }) as const;
@@ -45,6 +50,7 @@ export function languageEngine(
     model,
     symbols: { S: sequences },
     steps: [],
+    asked: [],
     disposed: false,
     async step({ inputs, signal }: EngineStep): Promise<Record<string, Tensor>> {
       if (running) throw new Error('two steps at once');
@@ -58,6 +64,12 @@ export function languageEngine(
       for (const [t, position] of positions.entries()) logits[t * 257 + say[position % say.length]!] = 1;
       return { logits: tensor('f32', [positions.length, 257], logits) };
     },
+    ...(samples && {
+      async sample(this: LanguageEngine, step: EngineStep, choices: readonly Choice[]) {
+        this.asked.push(choices.length);
+        return chooseTokens((await this.step(step)).logits!, choices);
+      },
+    }),
     dispose() {
       this.disposed = true;
     },

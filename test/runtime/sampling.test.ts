@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { philox, uniform } from '../../src/runtime/philox.ts';
 import { createSampler, greedy } from '../../src/runtime/sampling.ts';
+import { steepnessOf, weigh } from '../../src/runtime/token-weights.ts';
 import type { UltramemError } from '../../src/support/errors.ts';
 import { Random } from '../random.ts';
 import { seed } from '../settings.ts';
@@ -78,7 +79,7 @@ test('topK keeps the k largest; equal ones by lowest id', () => {
 
 test('topP keeps the shortest beginning that reaches it', () => {
   const row = logits(Math.log(0.1), Math.log(0.5), Math.log(0.15), Math.log(0.25));
-  assert.equal(ids(drawn(row, { topP: 0.5 })), [1]);
+  assert.equal(ids(drawn(row, { topP: 0.49 })), [1]);
   assert.equal(ids(drawn(row, { topP: 0.51 })), [1, 3]);
   assert.equal(ids(drawn(row, { topP: 0.76 })), [1, 2, 3]);
   assert.equal(ids(drawn(row, { topP: 1 })), [0, 1, 2, 3]);
@@ -101,6 +102,50 @@ test('random rows: draws lie in the set that a full sort gives', () => {
     const allowed = new Set(order.slice(0, end + 1));
     for (const id of drawn(row, { topK, topP, temperature, seed: round }, 50).keys()) {
       assert.ok(allowed.has(id), `seed ${seed}, round ${round}: drew ${id}`);
+    }
+  }
+});
+
+test('random rows: the token of a full sort, and of an exact sum', () => {
+  const random = new Random(seed, 'sampling in order');
+  for (let round = 0; round < 400; round++) {
+    const size = 1 + random.below(60);
+    const row = round % 2 === 0 ? random.coarse([size]).data : random.f32([size]).data;
+    const topK = random.below(2) === 0 ? undefined : 1 + random.below(size + 5);
+    const topP = random.below(2) === 0 ? 1 : 0.05 + 0.95 * random.uniform();
+    const temperature = 0.2 + random.uniform();
+    const order = [...row.keys()].sort((a, b) => row[b]! - row[a]! || a - b).slice(0, topK);
+    const weights = weigh(row, row[order[0]!]!, steepnessOf(temperature));
+    const sum = (count: number) => order.slice(0, count).reduce((total, id) => total + BigInt(weights[id]!), 0n);
+    const reaching = (target: number) => 1 + order.findIndex((_, i) => Number(sum(i + 1)) >= target);
+    const kept = topP === 1 ? order.length : reaching(topP * Number(sum(order.length)));
+    const options = { temperature, topP, seed: round, ...(topK !== undefined && { topK }) };
+    const sample = createSampler(options);
+    for (let index = 0; index < 20; index++) {
+      const target = Math.floor(uniform(round, index) * Number(sum(kept))) + 1;
+      const wanted = topK === 1 ? order[0] : order[reaching(target) - 1];
+      assert.is(sample(row, index), wanted, `seed ${seed}, round ${round}, index ${index}`);
+    }
+  }
+});
+
+test('weights are those of the softmax, and whole numbers whose sums are exact', () => {
+  const random = new Random(seed, 'weights');
+  for (const size of [1, 2, 257, 4096, 50257]) {
+    for (const temperature of [0.01, 1, 40]) {
+      const row = random.f32([size]).data.map((logit) => 4 * logit);
+      const largest = row.reduce((a, b) => Math.max(a, b));
+      const weights = weigh(row, largest, steepnessOf(temperature));
+      const one = weights[row.indexOf(largest)]!;
+      assert.ok(one * size <= 2 ** 53, `${size}: sums stay below 2^53`);
+      assert.ok(one * size > 2 ** 51, `${size}: as fine as that allows`);
+      weights.forEach((weight, id) => {
+        const exact = Math.exp((row[id]! - largest) / temperature);
+        assert.ok(Number.isInteger(weight));
+        const error = Math.abs(weight / one - exact);
+        const most = exact * (3e-7 + 2e-7 * Math.abs(Math.log(exact))) + 1 / one;
+        assert.ok(exact === 0 ? weight === 0 : error <= most, `${size}: ${weight / one} for ${exact}`);
+      });
     }
   }
 });

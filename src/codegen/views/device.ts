@@ -1,8 +1,8 @@
 // Views of templates/cuda: the kernels of a variant, and the table of its launches.
 
-import type { DeviceLaunch, DevicePointer } from '../../plan/device/launch.ts';
-import type { DevicePlan } from '../../plan/plans.ts';
-import type { Buffer, Variant } from '../../plan/types.ts';
+import type { DeviceLaunch, DevicePointer, DeviceStep } from '../../plan/device/launch.ts';
+import { type DevicePlan, deviceSteps } from '../../plan/plans.ts';
+import type { Buffer } from '../../plan/types.ts';
 import { type DType, dtypeBytes, isFloat } from '../../support/dtype.ts';
 import { invariant } from '../../support/errors.ts';
 import { comment, count, f32Literal, f64Literal, i32Literal, ints, stringLiteral } from '../cpp.ts';
@@ -19,26 +19,27 @@ const deviceType: Readonly<Record<DType, string>> = {
 };
 
 /** Name of launch `i`: unique among all kernels of a model. */
-export const kernelName = (variant: Pick<Variant, 'name'>, launch: DeviceLaunch, i: number): string =>
-  `${variant.name}_${i}_${launch.kernel}`;
+export const kernelName = (step: Pick<DeviceStep, 'name'>, launch: DeviceLaunch, i: number): string =>
+  `${step.name}_${i}_${launch.kernel}`;
 
 /** Line of the model file that a launch comes from. */
 export const placeOf = ({ loc }: Pick<DeviceLaunch, 'loc'>): string =>
   loc === undefined ? '' : `${loc.file}:${loc.line}:${loc.column}`;
 
 /** View of templates/cuda/kernels.cu: the kernels of one variant, in the order of their launches. */
-export function kernelsView(variant: Variant<DeviceLaunch>, { model, source }: ScheduleNames): object {
+export function kernelsView(variant: DeviceStep, { model, source }: ScheduleNames): object {
   const { launches, minTokens, maxTokens } = variant;
   const range = maxTokens === 1 ? 'one token' : `${minTokens} to ${maxTokens} tokens`;
+  const task = variant.name === 'sample' ? 'the choice' : 'a step';
   return {
     source,
-    title: `${model}, a step of ${range}: ${plural(launches.length, 'kernel', 'kernels')}, each launched once, in this order.`,
+    title: `${model}, ${task} of ${range}: ${plural(launches.length, 'kernel', 'kernels')}, each launched once, in this order.`,
     headers: [...new Set(launches.map((launch) => launch.header))].sort(),
     kernels: launches.map((launch, i) => kernelView(variant, launch, i)),
   };
 }
 
-function kernelView(variant: Variant<DeviceLaunch>, launch: DeviceLaunch, i: number): object {
+function kernelView(variant: DeviceStep, launch: DeviceLaunch, i: number): object {
   const name = kernelName(variant, launch, i);
   const { map, rows, pointers, scalars, block, loc } = launch;
   const takesTokens = rows.tokens && variant.maxTokens > 1;
@@ -112,16 +113,18 @@ function mapLines(name: string, { pointers }: DeviceLaunch, map: NonNullable<Dev
 
 /** View of templates/cuda/launches.cc: what the host hands to the device, as data. */
 export function launchesView(plan: DevicePlan, source: string): object {
-  return { source, name: plan.name, variants: plan.variants.map((variant) => launchTable(variant)) };
+  return { source, name: plan.name, variants: deviceSteps(plan).map(launchTable) };
 }
 
-function launchTable(variant: Variant<DeviceLaunch>): object {
+function launchTable(variant: DeviceStep): object {
   const buffers = new Map(variant.buffers.map((b) => [b.name, b]));
   const args: string[] = [];
   const launches = variant.launches.map((launch, i) => {
     const first = args.length;
     args.push(...launch.pointers.filter(isHeld).map((p) => argument(p, buffers)));
-    if (launch.rows.tokens && variant.maxTokens > 1) args.push('{ Space::tokens, 0, 0 }');
+    // Two numbers lie there: how many tokens the step has, and how many are to be chosen.
+    const count = variant.name === 'sample' ? 4 : 0;
+    if (launch.rows.tokens && variant.maxTokens > 1) args.push(`{ Space::tokens, 0, ${count} }`);
     const extent = (of: readonly number[]) => `{ ${of.join(', ')} }`;
     const name = stringLiteral(kernelName(variant, launch, i));
     return `{ ${name}, ${stringLiteral(placeOf(launch))}, ${extent(launch.grid)}, ${extent(launch.block)}, ${launch.shared}, ${first}, ${args.length - first}, ${launch.stream}, ${launch.after ?? -1} }`;
@@ -142,7 +145,7 @@ function argument({ view }: HeldPointer, buffers: ReadonlyMap<string, Buffer>): 
 }
 
 /** View of templates/cuda/simt.cc: one variant's kernels as functions of the host. */
-export const simtView = (variant: Variant<DeviceLaunch>, { source }: ScheduleNames): object => ({
+export const simtView = (variant: DeviceStep, { source }: ScheduleNames): object => ({
   source,
   name: variant.name,
   kernels: variant.launches.map((launch, i) => ({

@@ -1,6 +1,6 @@
 // Views of templates/cpu/model.cc and schedules.h: descriptors of the model's tensors and its entry points.
 
-import type { Plan } from '../../plan/plans.ts';
+import { deviceSteps, type Plan } from '../../plan/plans.ts';
 import type { PlanTensor } from '../../plan/types.ts';
 import { stringLiteral } from '../cpp.ts';
 
@@ -16,7 +16,10 @@ export function schedulesView(plan: Plan, source: string): object {
     ],
     declarations: onCpu
       ? []
-      : [...steps.map((name) => `extern const LaunchList ${name};`), 'std::shared_ptr<addon::Device> open_device();'],
+      : [
+          ...deviceSteps(plan).map(({ name }) => `extern const LaunchList step_${name};`),
+          'std::shared_ptr<addon::Device> open_device();',
+        ],
   };
 }
 
@@ -60,7 +63,7 @@ export function modelView(plan: Plan, source: string): object {
       step: onCpu ? `step_${v.name}, nullptr` : `nullptr, &step_${v.name}`,
     })),
     variantCount: plan.variants.length,
-    device: onCpu ? 'nullptr' : 'open_device',
+    device: onCpu ? 'nullptr' : `open_device${plan.sample === undefined ? '' : ', &step_sample'}`,
     scratch: ['prepare_scratch', ...(onCpu ? plan.variants.map((v) => `step_${v.name}_scratch`) : [])].join(', '),
   };
 }

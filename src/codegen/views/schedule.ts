@@ -1,6 +1,7 @@
 // View of templates/cpu/schedule.cc: one function that runs the launches of prepare or of a step.
 
 import type { Buffer, Schedule, Variant } from '../../plan/types.ts';
+import { invariant } from '../../support/errors.ts';
 import { comment, elementType } from '../cpp.ts';
 import { launchView } from './launches.ts';
 
@@ -67,8 +68,9 @@ function scheduleView(schedule: Schedule, names: ScheduleNames, shell: Shell): o
 }
 
 function pointerDeclaration(buffer: Buffer, argsType: Shell['argsType']): string {
-  const writable =
-    buffer.space !== 'input' && buffer.space !== 'weight' && !(buffer.space === 'prepared' && argsType === 'StepArgs');
+  const { space } = buffer;
+  invariant(space !== 'choices' && space !== 'chosen', 'the CPU samples nothing');
+  const writable = space !== 'input' && space !== 'weight' && !(space === 'prepared' && argsType === 'StepArgs');
   const type = `${writable ? '' : 'const '}${elementType[buffer.dtype]}*`;
   const address = {
     input: `args.inputs[${buffer.index}]`,
@@ -78,7 +80,7 @@ function pointerDeclaration(buffer: Buffer, argsType: Shell['argsType']): string
     prepared: `args.prepared + ${buffer.offset}`,
     scratch: `args.scratch + ${buffer.offset}`,
     arena: `args.arena + ${buffer.offset}`,
-  }[buffer.space];
+  }[space];
   const cast = address.includes('+') ? 'reinterpret_cast' : 'static_cast';
   return `${type} const ${buffer.name} = ${cast}<${type}>(${address});  // ${comment(buffer.holds)}`;
 }

@@ -2,7 +2,7 @@
 
 import type { Loc, Type } from '../../ir/graph.ts';
 import type { Kernel } from '../launch.ts';
-import type { Count, Launch, View } from '../types.ts';
+import type { Count, Launch, SampleStep, Variant, View } from '../types.ts';
 
 /** Blocks of a grid or threads of a block, by x, y, z. */
 export type Extent3 = readonly [x: number, y: number, z: number];
@@ -45,6 +45,9 @@ export interface DeviceLaunch {
   readonly computes: string;
   readonly loc: Loc | undefined;
 }
+
+/** Launches that a device runs at a time: those of a variant, or those that choose tokens. */
+export type DeviceStep = Variant<DeviceLaunch> | SampleStep<DeviceLaunch>;
 
 /** Where lowering puts its launches, and what it may ask. */
 export interface DeviceScheduler {
