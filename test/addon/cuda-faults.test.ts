@@ -31,19 +31,21 @@ const nvcc = await findNvcc().catch((error: unknown) => {
 if (nvcc !== undefined) {
   const dir = freshFolder('cuda-faults');
   const driver = freshFolder('fake-driver');
-  let addon = '';
+  let built: Promise<string> | undefined;
 
-  test.before(async () => {
+  /** The addon, with the driver beside it; a hook that fails would leave uvu content. */
+  async function build(): Promise<string> {
     const library = join(driver, 'libcuda.so.1');
     const flags = ['-std=c++20', '-shared', '-fPIC', path('../native/fake-cuda.cc'), '-o', library];
     await run(readSwitch('CXX') ?? 'g++', flags);
-    ({ addon } = await compile(tiny, { target: 'cuda', arch: ['80'], outDir: dir }));
-  });
+    return (await compile(tiny, { target: 'cuda', arch: ['80'], outDir: dir })).addon;
+  }
 
   /** The error of loading weights, with a driver that answers so; without `fake` whatever driver the machine has. */
   async function loading(
     fake?: Readonly<Record<string, string>>,
   ): Promise<{ code: string; message: string; hint: string }> {
+    await (built ??= build());
     const env = childEnvironment(
       fake === undefined ? {} : { LD_LIBRARY_PATH: driver, FAKE_LOG: join(driver, 'log'), ...fake },
     );
@@ -52,7 +54,8 @@ if (nvcc !== undefined) {
     return JSON.parse(stdout);
   }
 
-  test('the addon loads and describes itself, whatever the machine has', () => {
+  test('the addon loads and describes itself, whatever the machine has', async () => {
+    const addon = await (built ??= build());
     assert.is(requireAddon(pathToFileURL(addon).href, 'tiny.node').describe().name, 'tiny');
   });
 

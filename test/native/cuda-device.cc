@@ -114,7 +114,7 @@ void sampled(std::shared_ptr<Device> (*open)()) {
                        0, 0, 0, nullptr, variants, 2, open, &sample_list};
   const std::atomic<bool> go_on{false};
   const auto loaded = std::make_shared<const Loaded>(model, std::vector<Source>(), 1, false, go_on, [](uint64_t, uint64_t) {});
-  Session session(loaded, 1, {4});
+  Session session(loaded, 1, {4}, {});
   const bool cancel = false;
   const int64_t words[2 * kChoiceWords] = {};
   std::vector<int32_t> ids = {5, 0, 0}, tokens(2);

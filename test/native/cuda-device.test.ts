@@ -36,7 +36,8 @@ const library = (where: string, flags: readonly string[]) =>
 
 const test = suite('CUDA device');
 
-test.before(async () => {
+/** The program and its drivers; a hook that fails would leave uvu content. */
+async function build(): Promise<void> {
   for (const path of Object.values(drivers)) mkdirSync(path);
   writeFileSync(join(drivers.broken, 'libcuda.so.1'), 'no library');
   const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
@@ -47,7 +48,9 @@ test.before(async () => {
   ];
   const compiled = inLanes(jobs);
   await Promise.all(jobs.map((_, i) => compiled(i)));
-});
+}
+
+let built: Promise<void> | undefined;
 
 let runs = 0;
 
@@ -63,6 +66,7 @@ async function outcome(
   fake: Readonly<Record<string, string>> = {},
   at = drivers.whole,
 ): Promise<Outcome> {
+  await (built ??= build());
   const log = join(folder, `log-${runs++}`);
   const env = childEnvironment({ LD_LIBRARY_PATH: at, FAKE_LOG: log, ...fake });
   const { stdout } = await run(program, [mode], { env, timeout: 60_000 });
