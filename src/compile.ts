@@ -4,7 +4,9 @@ import { basename, resolve } from 'node:path';
 import { type BuildOptions, type Built, buildAddon } from './build/build-addon.ts';
 import { dumpStages } from './build/dump-stages.ts';
 import { importModel } from './build/load-model.ts';
+import type { KernelResources } from './build/ptxas-report.ts';
 import { emit, type Files } from './codegen/emit.ts';
+import { describeKernels, jsonText } from './codegen/kernels-json.ts';
 import { isModel, type Model, trace } from './dsl/model.ts';
 import type { Graph } from './ir/graph.ts';
 import { print } from './ir/print.ts';
@@ -15,14 +17,16 @@ import type { Plan } from './plan/plans.ts';
 import { printPlan } from './plan/print.ts';
 import { debug } from './support/debug.ts';
 
-export type { Built, Model };
+export type { Built, KernelResources, Model };
 export { trace };
 
-export interface CompileOptions extends Partial<BuildOptions> {
+export interface CompileOptions extends Partial<Omit<BuildOptions, 'keep'>> {
   /** `simt`: the CUDA kernels, run thread by thread on the CPU with every access checked; slow. */
   readonly target?: 'cpu' | 'cuda' | 'simt';
   /** Give the taps that survive fusion as further outputs, to compare them with a reference. */
   readonly taps?: boolean;
+  /** cuda, simt: leave the kernels' sources, headers and kernels.json in `kernels/` of outDir, with PTX and a report for cuda. */
+  readonly keep?: boolean;
 }
 
 /** Every stage of a compilation before anything is built. */
@@ -63,7 +67,9 @@ export async function compile(model: Model, options: CompileOptions = {}): Promi
   const stages = translate(model, options);
   await dumpStages(stages.files);
   const outDir = resolve(options.outDir ?? `generated/${model.name}`);
-  return buildAddon(model.name, stages.files, { ...options, outDir });
+  const { plan } = stages;
+  const keep = options.keep && plan.target === 'cuda' ? jsonText(describeKernels(plan)) : undefined;
+  return buildAddon(model.name, stages.files, { ...options, outDir, keep });
 }
 
 /** Runs stages and tells under DEBUG=1 how long each took. */

@@ -10,6 +10,7 @@ import {
   type DescribedTensor,
   type LoadedModel,
   loadNative,
+  type Observe,
   requireAddon,
   Session,
   sessionSymbols,
@@ -24,6 +25,8 @@ export interface OpenOptions {
   readonly maxSequences: number;
   /** Gives taps as further outputs: all of them on the interpreter, those that fusion keeps on cpu. */
   readonly taps?: boolean;
+  /** What to note of every step. */
+  readonly observe?: Observe | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (stage: string, fraction?: number) => void;
 }
@@ -39,7 +42,7 @@ export async function openModel(model: Model, weights: WeightsLike, options: Ope
   const { threads, maxSequences } = options;
   const loaded = await (options.target === 'interpreter' ? interpreted : native)(model, weights, options);
   try {
-    const engine = loaded.openEngine(sessionSymbols(loaded.model, { maxSequences }), threads);
+    const engine = loaded.openEngine(sessionSymbols(loaded.model, { maxSequences }), threads, options.observe);
     const dispose = (): void => {
       engine.dispose();
       loaded.dispose();

@@ -142,6 +142,15 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
   std::shared_ptr<Call> call_ = std::make_shared<Call>();
 };
 
+// {trace?: string} | undefined
+Observe observe_of(const Napi::Value& value) {
+  Observe observe;
+  if (!value.IsObject()) return observe;
+  const Napi::Object wanted = value.As<Napi::Object>();
+  if (wanted.Get("trace").IsString()) observe.trace = wanted.Get("trace").ToString();
+  return observe;
+}
+
 class SessionObject : public Napi::ObjectWrap<SessionObject> {
  public:
   static Napi::Function define(Napi::Env env) {
@@ -150,14 +159,14 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
                         InstanceMethod<&SessionObject::bytes>("bytes"), InstanceMethod<&SessionObject::dispose>("dispose")});
   }
 
-  // new Session(weights, threads, symbols)
+  // new Session(weights, threads, symbols, observe?)
   explicit SessionObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     or_throw(info.Env(), [&] {
       const std::shared_ptr<const Loaded> loaded = WeightsObject::Unwrap(info[0].As<Napi::Object>())->loaded();
       if (!loaded) throw Fault("disposed", "the weights are not loaded");
       std::vector<int64_t> symbols = integers(info[2]);
       if (int(symbols.size()) != loaded->model().symbol_count) throw Fault("native-failure", "wrong number of symbols");
-      session_ = std::make_shared<Session>(loaded, info[1].ToNumber().Int32Value(), std::move(symbols));
+      session_ = std::make_shared<Session>(loaded, info[1].ToNumber().Int32Value(), std::move(symbols), observe_of(info[3]));
     });
   }
 

@@ -20,6 +20,12 @@ struct ArgSpec {
   Space space;
   int32_t index;   // of Model::inputs, outputs, weights or states; 0 where a space is one piece
   int64_t offset;  // bytes
+  // For who watches launches: the buffer that it points into begins so many bytes before, and is so long, times the value of a
+  // symbol (an index of Model::symbols; -1: once). written: the kernel may write to it.
+  int64_t begin = 0;
+  int64_t bytes = 0;
+  int32_t symbol = -1;
+  bool written = false;
 };
 
 struct LaunchSpec {
@@ -40,6 +46,11 @@ struct LaunchList {
 };
 
 namespace addon {
+
+// What a session notes of its steps besides their outputs.
+struct Observe {
+  std::string trace;  // folder that every launch's memory is written to, before and after; empty: none
+};
 
 // Addresses on the device that a session's arguments are offsets into.
 struct Spaces {
@@ -102,6 +113,13 @@ class Device {
   // The session of `run` has ended: what was kept for it goes.
   virtual void close_session(uint64_t session) noexcept = 0;
   uint64_t open_session() { return ++sessions_; }
+
+  // What `run` notes for this session from now on. Throws Fault cannot-observe where this device cannot.
+  virtual void observe(uint64_t, const Observe& observe) {
+    if (!observe.trace.empty()) throw Fault("cannot-observe", "launches are traced by the simt target alone", name());
+  }
+  // The values of the model's symbols in the step that `run` is about to run.
+  virtual void begin_step(uint64_t, const std::vector<int64_t>&) {}
 
   // For people: product and architecture.
   virtual std::string name() const = 0;

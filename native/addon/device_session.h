@@ -13,8 +13,9 @@ namespace ultramem::addon {
 class DeviceSession {
  public:
   // symbols: as in Session.
-  DeviceSession(std::shared_ptr<const Loaded> loaded, std::vector<int64_t> symbols)
+  DeviceSession(std::shared_ptr<const Loaded> loaded, std::vector<int64_t> symbols, const Observe& observe)
       : loaded_(std::move(loaded)), device_(loaded_->device()), id_(device_->open_session()) {
+    device_->observe(id_, observe);
     const Model& model = loaded_->model();
     for (int i = 0; i < model.symbol_count; i++) {
       if (model.symbols[i].per_step) symbols[size_t(i)] = model.symbols[i].bound;
@@ -49,6 +50,7 @@ class DeviceSession {
     for (size_t i = 0; i < inputs.size(); i++) {
       if (const size_t bytes = bytes_of(model.inputs[i], symbols)) device_->upload(inputs_.pointers[i], inputs[i], bytes);
     }
+    device_->begin_step(id_, symbols);
     device_->run(id_, variant, *model.variants[variant].launches, pointers_[size_t(variant)].data(), cancel);
     if (*cancel) return;
     for (size_t i = 0; i < outputs.size(); i++) {

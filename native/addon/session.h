@@ -16,15 +16,16 @@ namespace ultramem::addon {
 class Session {
  public:
   // symbols: a value for each of Model::symbols; those per step are overwritten by each step.
-  Session(std::shared_ptr<const Loaded> loaded, int threads, std::vector<int64_t> symbols)
+  Session(std::shared_ptr<const Loaded> loaded, int threads, std::vector<int64_t> symbols, const Observe& observe)
       : loaded_(std::move(loaded)),
         symbols_(std::move(symbols)),
         pool_(threads, loaded_->model().thread_scratch_bytes) {
     const Model& model = loaded_->model();
     if (loaded_->device() != nullptr) {
-      on_device_ = std::make_unique<DeviceSession>(loaded_, symbols_);
+      on_device_ = std::make_unique<DeviceSession>(loaded_, symbols_, observe);
       return;
     }
+    if (!observe.trace.empty()) throw Fault("cannot-observe", "launches are traced by the simt target alone", "the CPU");
     for (int i = 0; i < model.state_count; i++) {
       const TensorSpec& spec = model.states[i];
       states_.emplace_back(size_t(element_count(spec, symbols_)) * dtype_bytes(spec.dtype), spec.name);

@@ -1,7 +1,7 @@
 // A model file, weights and a target → a session. What `generate` and `run` begin with.
 
 import type { Model } from '../compile.ts';
-import type { Session } from '../runtime/index.ts';
+import type { Observe, Session } from '../runtime/index.ts';
 import { readConfig, type Target } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -27,6 +27,7 @@ export async function openSession(
   model: Model,
   flags: SessionFlags,
   maxSequences: number,
+  observe?: Observe,
 ): Promise<Session> {
   const { openModel } = await import('../open-model.ts');
   return openModel(model, flags.weights, {
@@ -34,6 +35,7 @@ export async function openSession(
     march: flags.march,
     threads: flags.threads,
     maxSequences,
+    observe,
     signal: terminal.signal,
     onProgress: (stage, fraction) => terminal.progress(stage, fraction),
   });

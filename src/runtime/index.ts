@@ -17,7 +17,7 @@ export {
 export type { CallOptions, Engine, EngineStep, LoadedModel } from './engine.ts';
 export type { FinishReason, GeneratedToken, GenerateOptions, Generation } from './generate.ts';
 export type { InputValue } from './inputs.ts';
-export type { NativeAddon, NativeDescription, NativeVariant } from './native-addon.ts';
+export type { NativeAddon, NativeDescription, NativeVariant, Observe } from './native-addon.ts';
 export { type LoadOptions, loadNative } from './native-engine.ts';
 export {
   openSafetensors,

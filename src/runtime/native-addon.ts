@@ -42,6 +42,12 @@ export interface NativeWeights {
   dispose(): void;
 }
 
+/** What a session notes of its steps besides their outputs. */
+export interface Observe {
+  /** Folder that every launch's memory is written to, before and after; the simt target alone can. */
+  readonly trace?: string;
+}
+
 export interface NativeSession {
   step(
     symbols: readonly number[],
@@ -57,5 +63,10 @@ export interface NativeAddon {
   readonly api: number;
   describe(): NativeDescription;
   readonly Weights: new () => NativeWeights;
-  readonly Session: new (weights: NativeWeights, threads: number, symbols: readonly number[]) => NativeSession;
+  readonly Session: new (
+    weights: NativeWeights,
+    threads: number,
+    symbols: readonly number[],
+    observe?: Observe,
+  ) => NativeSession;
 }

@@ -12,6 +12,7 @@ import {
   outOfMemory,
   stepFailed,
 } from '../support/errors/session.ts';
+import { cannotObserve, traceUnwritable } from '../support/errors/trace.ts';
 import { safetensorsTruncated, weightsUnreadable, weightsValueRange } from '../support/errors/weights.ts';
 import { UltramemError } from '../support/errors.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
@@ -23,6 +24,7 @@ import {
   type NativeSession,
   type NativeSource,
   type NativeWeights,
+  type Observe,
 } from './native-addon.ts';
 import { type MatchedWeight, type MatchOptions, matchWeights, storedDtype, type WeightsLike } from './weights.ts';
 
@@ -74,7 +76,7 @@ export async function loadNative(
     get bytes() {
       return native.bytes();
     },
-    openEngine: (symbols, own = threads) => openEngine(addon, native, model, symbols, own),
+    openEngine: (symbols, own = threads, observe = {}) => openEngine(addon, native, model, symbols, own, observe),
     dispose: () => native.dispose(),
   };
 }
@@ -85,11 +87,12 @@ function openEngine(
   model: ModelDescription,
   symbols: SymbolValues,
   threads: number,
+  observe: Observe,
 ): Engine {
   const values = (step: SymbolValues) => model.symbols.map(({ name, bound }) => step[name] ?? symbols[name] ?? bound);
   let session: NativeSession;
   try {
-    session = new addon.Session(weights, checkThreads(threads), values({}));
+    session = new addon.Session(weights, checkThreads(threads), values({}), observe);
   } catch (error) {
     throw fromNative(error, model.name, 'opening a session', undefined);
   }
@@ -148,6 +151,11 @@ function fromNative(error: unknown, source: string, what: string, signal: AbortS
   switch (code) {
     case 'aborted':
       return aborted(what, signal?.reason);
+    case 'cannot-observe':
+      return cannotObserve(error.message, subject ?? '', error);
+    case 'disk-full':
+    case 'folder-not-writable':
+      return traceUnwritable(code, subject ?? '', error.message, error);
     case 'disposed':
       return disposed(what === 'the step' ? 'the session' : 'the model');
     case 'kernel-finding':

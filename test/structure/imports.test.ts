@@ -19,7 +19,17 @@ const mayImport: Record<string, readonly string[]> = {
   build: ['codegen', 'support'],
   runtime: ['support'],
   verify: ['open-model.ts', 'compile.ts', 'models', 'ir', 'runtime', 'support'],
-  cli: ['compile.ts', 'inspect.ts', 'machine.ts', 'open-model.ts', 'runtime', 'verify', 'support'],
+  cli: [
+    'compile.ts',
+    'inspect.ts',
+    'machine.ts',
+    'open-model.ts',
+    'trace-run.ts',
+    'replay.ts',
+    'runtime',
+    'verify',
+    'support',
+  ],
   // src/<file>: the public faces, and what the command stands on
   'index.ts': ['dsl', 'support'],
   'compile.ts': ['build', 'codegen', 'plan', 'passes', 'ir', 'dsl', 'support'],
@@ -27,6 +37,8 @@ const mayImport: Record<string, readonly string[]> = {
   'inspect.ts': ['compile.ts', 'plan', 'passes', 'ir', 'dsl', 'support'],
   'open-model.ts': ['compile.ts', 'interpret-engine.ts', 'dsl', 'runtime', 'support'],
   'machine.ts': ['build', 'support'],
+  'trace-run.ts': ['compile.ts', 'build', 'codegen', 'runtime', 'support'],
+  'replay.ts': ['build', 'codegen', 'support'],
 };
 
 /** npm packages and the only places that may use them. */

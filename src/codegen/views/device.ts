@@ -3,6 +3,7 @@
 import type { DeviceLaunch, DevicePointer } from '../../plan/device/launch.ts';
 import type { DevicePlan } from '../../plan/plans.ts';
 import type { Buffer, Variant } from '../../plan/types.ts';
+import { elementsPerToken } from '../../plan/views.ts';
 import { type DType, dtypeBytes } from '../../support/dtype.ts';
 import { invariant } from '../../support/errors.ts';
 import { comment, count, f32Literal, f64Literal, i32Literal, ints, stringLiteral } from '../cpp.ts';
@@ -101,16 +102,16 @@ function mapLines(name: string, { pointers }: DeviceLaunch, map: NonNullable<Dev
 
 /** View of templates/cuda/launches.cc: what the host hands to the device, as data. */
 export function launchesView(plan: DevicePlan, source: string): object {
-  return { source, name: plan.name, variants: plan.variants.map((variant) => launchTable(variant)) };
+  return { source, name: plan.name, variants: plan.variants.map((variant) => launchTable(variant, plan)) };
 }
 
-function launchTable(variant: Variant<DeviceLaunch>): object {
+function launchTable(variant: Variant<DeviceLaunch>, plan: DevicePlan): object {
   const buffers = new Map(variant.buffers.map((b) => [b.name, b]));
   const args: string[] = [];
   const launches = variant.launches.map((launch, i) => {
     const first = args.length;
-    args.push(...launch.pointers.filter(isHeld).map((p) => argument(p, buffers)));
-    if (launch.rows.tokens && variant.maxTokens > 1) args.push('{ Space::tokens, 0, 0 }');
+    args.push(...launch.pointers.filter(isHeld).map((p) => argument(p, buffers, plan)));
+    if (launch.rows.tokens && variant.maxTokens > 1) args.push('{ Space::tokens, 0, 0, 0, 4, -1, false }');
     const extent = (of: readonly number[]) => `{ ${of.join(', ')} }`;
     const name = stringLiteral(kernelName(variant, launch, i));
     return `{ ${name}, ${stringLiteral(placeOf(launch))}, ${extent(launch.grid)}, ${extent(launch.block)}, ${launch.shared}, ${first}, ${args.length - first} }`;
@@ -123,11 +124,13 @@ function launchTable(variant: Variant<DeviceLaunch>): object {
   };
 }
 
-function argument({ view }: HeldPointer, buffers: ReadonlyMap<string, Buffer>): string {
-  const buffer = buffers.get(view.buffer);
-  invariant(buffer !== undefined && buffer.space !== 'scratch', `${view.buffer} is no buffer of the step`);
-  const offset = buffer.offset + view.offset * dtypeBytes[view.dtype];
-  return `{ Space::${buffer.space}, ${buffer.index}, ${offset} }`;
+function argument(p: HeldPointer, buffers: ReadonlyMap<string, Buffer>, { symbols }: DevicePlan): string {
+  const buffer = buffers.get(p.view.buffer);
+  invariant(buffer !== undefined && buffer.space !== 'scratch', `${p.view.buffer} is no buffer of the step`);
+  const begin = p.view.offset * dtypeBytes[p.view.dtype];
+  const bytes = elementsPerToken(buffer.shape) * dtypeBytes[buffer.dtype];
+  const symbol = symbols.findIndex(({ name }) => buffer.shape.includes(name));
+  return `{ Space::${buffer.space}, ${buffer.index}, ${buffer.offset + begin}, ${begin}, ${bytes}, ${symbol}, ${writes(p)} }`;
 }
 
 /** View of templates/cuda/simt.cc: one variant's kernels as functions of the host. */
