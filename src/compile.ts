@@ -4,7 +4,9 @@ import { basename, resolve } from 'node:path';
 import { type BuildOptions, type Built, buildAddon } from './build/build-addon.ts';
 import { dumpStages } from './build/dump-stages.ts';
 import { importModel } from './build/load-model.ts';
+import type { KernelResources } from './build/ptxas-report.ts';
 import { emit, type Files } from './codegen/emit.ts';
+import { describeKernels, jsonText } from './codegen/kernels-json.ts';
 import { isModel, type Model, trace } from './dsl/model.ts';
 import type { Graph } from './ir/graph.ts';
 import { print } from './ir/print.ts';
@@ -19,12 +21,12 @@ import { printPlan } from './plan/print.ts';
 import { debug } from './support/debug.ts';
 import { precisionUnsupported } from './support/errors/plan.ts';
 
-export type { Built, Model };
+export type { Built, KernelResources, Model };
 export { trace };
 
 export type Precision = 'f32' | 'bf16';
 
-export interface CompileOptions extends Partial<BuildOptions> {
+export interface CompileOptions extends Partial<Omit<BuildOptions, 'keep'>> {
   /** `simt`: the CUDA kernels, run thread by thread on the CPU with every access checked; slow. */
   readonly target?: 'cpu' | 'cuda' | 'simt';
   /** How weights, states and values of a step are stored; arithmetic is f32 or wider. Default f32; bf16 on devices. */
@@ -33,6 +35,8 @@ export interface CompileOptions extends Partial<BuildOptions> {
   readonly taps?: boolean;
   /** False: plan the graph as it is written, with nothing but the work on weights moved to load: what fusion is measured against. */
   readonly fuse?: boolean;
+  /** cuda, simt: leave the kernels' sources, headers and kernels.json in `kernels/` of outDir, with PTX and a report for cuda. */
+  readonly keep?: boolean;
 }
 
 /** Every stage of a compilation before anything is built. */
@@ -86,7 +90,9 @@ export async function compile(model: Model, options: CompileOptions = {}): Promi
   const stages = translate(model, options);
   await dumpStages(stages.files);
   const outDir = resolve(options.outDir ?? `generated/${model.name}`);
-  return buildAddon(model.name, stages.files, { ...options, outDir });
+  const { plan } = stages;
+  const keep = options.keep && plan.target === 'cuda' ? jsonText(describeKernels(plan)) : undefined;
+  return buildAddon(model.name, stages.files, { ...options, outDir, keep });
 }
 
 /** The one pass without which no graph can be planned. */

@@ -12,6 +12,7 @@ import {
   type LoadedModel,
   loadNative,
   type NativeModel,
+  type Observe,
   requireAddon,
   Session,
   sessionSymbols,
@@ -30,6 +31,8 @@ export interface OpenOptions {
   readonly maxSequences: number;
   /** Gives taps as further outputs: all of them on the interpreter, those that fusion keeps on cpu. */
   readonly taps?: boolean;
+  /** What to note of every step. */
+  readonly observe?: Observe | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (stage: string, fraction?: number) => void;
   /** What `auto` came to. Default: a warning of the process, so that it is never silent. */
@@ -72,7 +75,7 @@ async function openOn(target: FixedTarget, model: Model, weights: WeightsLike, o
     ? interpreted(model, weights, options)
     : loadCompiled(model, weights, { ...options, target }));
   try {
-    const engine = loaded.openEngine(sessionSymbols(loaded.model, { maxSequences }), threads);
+    const engine = loaded.openEngine(sessionSymbols(loaded.model, { maxSequences }), threads, options.observe);
     const dispose = (): void => {
       engine.dispose();
       loaded.dispose();

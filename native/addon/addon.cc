@@ -172,12 +172,13 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
   std::shared_ptr<Call> call_ = std::make_shared<Call>();
 };
 
-// {counters?: boolean} | undefined
+// {counters?: boolean, trace?: string} | undefined
 Observe observe_of(const Napi::Value& value) {
   Observe observe;
   if (!value.IsObject()) return observe;
   const Napi::Object wanted = value.As<Napi::Object>();
   observe.counters = wanted.Get("counters").ToBoolean();
+  if (wanted.Get("trace").IsString()) observe.trace = wanted.Get("trace").ToString();
   return observe;
 }
 

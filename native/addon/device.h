@@ -24,6 +24,12 @@ struct ArgSpec {
   Space space;
   int32_t index;   // of Model::inputs, outputs, weights or states; 0 where a space is one piece
   int64_t offset;  // bytes
+  // For who watches launches: the buffer that it points into begins so many bytes before, and is so long, times the value of a
+  // symbol (an index of Model::symbols; -1: once). written: the kernel may write to it.
+  int64_t begin = 0;
+  int64_t bytes = 0;
+  int32_t symbol = -1;
+  bool written = false;
 };
 
 struct LaunchSpec {
@@ -51,6 +57,7 @@ namespace addon {
 // What a session notes of its steps besides their outputs.
 struct Observe {
   bool counters = false;  // of every launch of the last step
+  std::string trace;      // folder that every launch's memory is written to, before and after; empty: none
 };
 
 // Counters of one launch, by name.
@@ -126,9 +133,12 @@ class Device {
   // What `run` notes for this session from now on. Throws Fault cannot-observe where this device cannot.
   virtual void observe(uint64_t, const Observe& observe) {
     if (observe.counters) throw Fault("cannot-observe", "kernels are counted by the simt target alone", name());
+    if (!observe.trace.empty()) throw Fault("cannot-observe", "launches are traced by the simt target alone", name());
   }
   // Of every launch of the session's last step, in order.
   virtual std::vector<Counts> counters(uint64_t) const { return {}; }
+  // The values of the model's symbols in the step that `run` is about to run.
+  virtual void begin_step(uint64_t, const std::vector<int64_t>&) {}
 
   // For people: product and architecture.
   virtual std::string name() const = 0;

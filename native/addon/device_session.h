@@ -57,6 +57,7 @@ class DeviceSession {
     for (size_t i = 0; i < inputs.size(); i++) {
       if (const size_t bytes = bytes_of(model.inputs[i], symbols)) device_->upload(inputs_.pointers[i], inputs[i], bytes);
     }
+    device_->begin_step(id_, symbols);
     device_->run(id_, variant, *model.variants[variant].launches, pointers_[size_t(variant)].data(), cancel);
     if (*cancel) return;
     if (choices.count > 0) {

@@ -26,6 +26,7 @@ class Session {
       return;
     }
     if (observe.counters) throw Fault("cannot-observe", "kernels are counted by the simt target alone", "the CPU");
+    if (!observe.trace.empty()) throw Fault("cannot-observe", "launches are traced by the simt target alone", "the CPU");
     for (int i = 0; i < model.state_count; i++) {
       const TensorSpec& spec = model.states[i];
       states_.emplace_back(size_t(element_count(spec, symbols_)) * dtype_bytes(spec.dtype), spec.name);

@@ -1,5 +1,5 @@
-// A device that is the CPU, running kernels thread by thread with all checks on. A finding fails the step. Counts what a
-// session's kernels do where it asks for it.
+// A device that is the CPU, running kernels thread by thread with all checks on. A finding fails the step. Counts what the
+// kernels of a session do, and traces its launches, where it asks for it.
 #pragma once
 #include <cstring>
 #include <map>
@@ -11,6 +11,7 @@
 #include "../simt/simt.h"
 #include "device.h"
 #include "fault.h"
+#include "simt_tracer.h"
 
 namespace ultramem::addon {
 
@@ -34,6 +35,10 @@ class SimtDevice : public Device {
   void observe(uint64_t session, const Observe& observe) override {
     const std::lock_guard<std::mutex> lock(observed_lock_);
     if (observe.counters) observed_[session] = {};
+    if (!observe.trace.empty()) tracers_.emplace(session, observe.trace);
+  }
+  void begin_step(uint64_t session, const std::vector<int64_t>& symbols) override {
+    if (SimtTracer* const tracer = found_in(tracers_, session)) tracer->begin_step(symbols);
   }
 
   void run(uint64_t session, int variant, const LaunchList& list, void* const* pointers, const volatile bool* cancel) override {
@@ -41,9 +46,10 @@ class SimtDevice : public Device {
     const std::lock_guard<std::mutex> lock(one_at_a_time);
     simt::Options options;
     options.workers = int(std::thread::hardware_concurrency());
-    std::vector<simt::Counters>* const noted = observed(session);
+    std::vector<simt::Counters>* const noted = found_in(observed_, session);
     options.counters = noted != nullptr;
     if (noted != nullptr) noted->clear();
+    SimtTracer* const tracer = found_in(tracers_, session);
     for (int i = 0; i < list.launch_count; i++) {
       if (cancel != nullptr && *cancel) return;
       const LaunchSpec& launch = list.launches[i];
@@ -53,7 +59,9 @@ class SimtDevice : public Device {
       shape.shared = launch.shared;
       std::vector<simt::Finding> findings;
       simt::Counters counters;
+      if (tracer != nullptr) tracer->before(variant, list, i, pointers);
       simt::launch(kernels_[variant][i], shape, pointers + launch.first_arg, options, counters, findings);
+      if (tracer != nullptr && findings.empty()) tracer->after();
       if (noted != nullptr) noted->push_back(counters);
       if (findings.empty()) continue;
       const simt::Finding& first = findings.front();
@@ -63,10 +71,11 @@ class SimtDevice : public Device {
   void close_session(uint64_t session) noexcept override {
     const std::lock_guard<std::mutex> lock(observed_lock_);
     observed_.erase(session);
+    tracers_.erase(session);
   }
   std::vector<Counts> counters(uint64_t session) const override {
     std::vector<Counts> launches;
-    const std::vector<simt::Counters>* const noted = observed(session);
+    const std::vector<simt::Counters>* const noted = found_in(observed_, session);
     if (noted == nullptr) return launches;
     for (const simt::Counters& c : *noted)
       launches.push_back({{"loadRequests", c.load_requests}, {"loadSectors", c.load_sectors}, {"bytesLoaded", c.bytes_loaded},
@@ -80,15 +89,17 @@ class SimtDevice : public Device {
 
  private:
   // Null: nobody asked. A map's elements stay where they are.
-  std::vector<simt::Counters>* observed(uint64_t session) const {
+  template <class V>
+  V* found_in(std::map<uint64_t, V>& all, uint64_t session) const {
     const std::lock_guard<std::mutex> lock(observed_lock_);
-    const auto found = observed_.find(session);
-    return found == observed_.end() ? nullptr : &found->second;
+    const auto found = all.find(session);
+    return found == all.end() ? nullptr : &found->second;
   }
 
   const simt::Kernel* const* kernels_;
   mutable std::mutex observed_lock_;
   mutable std::map<uint64_t, std::vector<simt::Counters>> observed_;  // launches of each session's last step
+  std::map<uint64_t, SimtTracer> tracers_;
 };
 
 }  // namespace ultramem::addon

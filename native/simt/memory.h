@@ -4,6 +4,8 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "block.h"
 
@@ -117,6 +119,18 @@ void written(void* at, size_t bytes) {
       a++;
     }
   }
+}
+
+std::vector<std::pair<size_t, size_t>> unwritten(const void* at, size_t bytes) {
+  const uintptr_t first = reinterpret_cast<uintptr_t>(at) - global.base;
+  std::vector<std::pair<size_t, size_t>> ranges;
+  for (size_t i = 0; i < bytes; i++) {
+    const uint8_t state = global.state[(first + i) / 4];
+    if (state >> (first + i) % 4 & 1) continue;
+    if (!ranges.empty() && ranges.back().second == i) ranges.back().second++;
+    else ranges.emplace_back(i, i + 1);
+  }
+  return ranges;
 }
 
 }  // namespace ultramem::simt

@@ -50,6 +50,8 @@ void* allocate(size_t bytes, const char* what);
 void release(void* at);
 // The host has filled it.
 void written(void* at, size_t bytes);
+// Ranges of it, from byte to byte, that neither the host nor a kernel has filled.
+std::vector<std::pair<size_t, size_t>> unwritten(const void* at, size_t bytes);
 
 // kind: out-of-bounds, misaligned, unwritten-read, race, divergent-barrier, unawaited-copy, inactive-lane
 struct Finding {

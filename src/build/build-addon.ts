@@ -2,16 +2,19 @@
 
 import { readFile, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Backend, Files } from '../codegen/emit.ts';
+import { jsonText } from '../codegen/kernels-json.ts';
 import { readSwitch, switchesInKey } from '../support/env.ts';
 import { compileAborted, folderFault } from '../support/errors/build.ts';
 import { cachedFile, cacheFolder } from './cache.ts';
 import { runCmake } from './cmake.ts';
+import { copyDeviceHeaders } from './device-headers.ts';
 import { nativeDigest, nativeFolder, sha256 } from './digest.ts';
-import { buildFatbins, chooseArchitectures, findNvcc } from './nvcc.ts';
+import { buildFatbins, chooseArchitectures, findNvcc, keepPtx, refuseSpills } from './nvcc.ts';
+import { isResources, type KernelResources } from './ptxas-report.ts';
 import { findCmake, findToolchain } from './toolchain.ts';
-import { copyAtomically, writeFiles } from './write-files.ts';
+import { copyAtomically, readJsonFile, writeAtomically, writeFiles } from './write-files.ts';
 
 export interface BuildOptions {
   /** Folder for the text and the addon. */
@@ -22,6 +25,10 @@ export interface BuildOptions {
   readonly sanitize?: string | undefined;
   /** Architectures to build kernels for, where the files hold any: `80`, `sm_90`, `compute_90` (PTX); default: see chooseArchitectures. */
   readonly arch?: readonly string[] | undefined;
+  /** Kernels that may spill registers, by name. */
+  readonly allowSpills?: readonly string[] | undefined;
+  /** Text of kernels.json to leave in `kernels/` with the kernels' sources and headers, and with PTX and resources.json for cuda. */
+  readonly keep?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((stage: string, fraction?: number) => void) | undefined;
 }
@@ -35,12 +42,16 @@ export interface Built {
   readonly digest: string;
   /** No compiler was started. */
   readonly cached: boolean;
+  /** What each kernel takes on each architecture, where nvcc built any. */
+  readonly resources?: readonly KernelResources[];
+  /** Folder of what `keep` asked for. */
+  readonly kept?: string;
 }
 
 /**
  * Writes the emitted files and puts the addon beside them, built or from the cache.
  * @throws UltramemError no-compiler, compiler-too-old, compiler-unusable, unknown-march, no-cmake, compile-failed, aborted,
- * folder-not-writable, disk-full, not-a-folder
+ * folder-not-writable, disk-full, not-a-folder; no-nvcc, nvcc-unusable, nvcc-too-old, unknown-arch, kernel-spills
  */
 export async function buildAddon(name: string, files: Files, options: BuildOptions): Promise<Built> {
   const { outDir, march = 'native', sanitize, signal, onProgress } = options;
@@ -69,17 +80,23 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
       await versions(),
     ]),
   );
+  const buildKernels = async (folder: string): Promise<readonly KernelResources[]> => {
+    const { resources } = await buildFatbins({
+      ...kernels!,
+      folder,
+      allowSpills: options.allowSpills,
+      signal,
+      onProgress: (fraction) => onProgress?.('compiling kernels', fraction),
+    });
+    await writeAtomically(join(folder, 'resources.json'), jsonText(resources));
+    return resources;
+  };
   const file = `${name}.node`;
   const { path, cached } = await cachedFile(digest, file, async (folder) => {
     await findCmake();
     await writeFiles(folder, sources);
     if (kernels !== undefined) {
-      await buildFatbins({
-        ...kernels,
-        folder,
-        signal,
-        onProgress: (fraction) => onProgress?.('compiling kernels', fraction),
-      });
+      await buildKernels(folder);
     }
     onProgress?.('compiling', 0);
     await runCmake({
@@ -102,13 +119,35 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
     await rename(join(folder, 'build', 'Release', file), join(folder, file));
     await rm(join(folder, 'build'), { recursive: true, force: true });
   });
+  const resources = kernels && (await resourcesOf(dirname(path), buildKernels));
+  if (resources !== undefined) refuseSpills(resources, options.allowSpills); // an addon of the cache: others may have been allowed
   const addon = join(outDir, file);
+  const built = { dir: outDir, addon, digest, cached, ...(resources !== undefined && { resources }) };
   try {
     await copyAtomically(path, addon);
+    if (options.keep === undefined) return built;
+    onProgress?.('keeping kernels');
+    const kept = join(outDir, 'kernels');
+    const texts = [...files].filter(([source]) => source.endsWith('.cu'));
+    await writeFiles(kept, new Map([...texts, ['kernels.json', options.keep]]));
+    await copyDeviceHeaders(kept);
+    if (kernels !== undefined && resources !== undefined) {
+      await writeFiles(kept, new Map([['resources.json', jsonText(resources)]]));
+      await keepPtx({ ...kernels, folder: outDir, signal }, kept);
+    }
+    return { ...built, kept };
   } catch (cause) {
     throw folderFault(outDir, 'output folder', cause, 'Choose another one with --out.');
   }
-  return { dir: outDir, addon, digest, cached };
+}
+
+/** The report beside a cached addon; made again in the entry where something took it away. */
+async function resourcesOf(
+  entry: string,
+  build: (folder: string) => Promise<readonly KernelResources[]>,
+): Promise<readonly KernelResources[]> {
+  const known = await readJsonFile(join(entry, 'resources.json'));
+  return isResources(known) ? known : build(entry);
 }
 
 /** What the files say that runs their kernels; undefined where the CPU runs the steps. */

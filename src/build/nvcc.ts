@@ -1,7 +1,6 @@
 // Finds nvcc, says what it can build for, and compiles emitted `.cu` files to fatbins with a report on every kernel.
 
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,7 +12,6 @@ import { localDevices } from './cuda-devices.ts';
 import { nativeFolder } from './digest.ts';
 import { type KernelResources, parsePtxas } from './ptxas-report.ts';
 import { type Ran, runProgram } from './run-program.ts';
-import { writeAtomically } from './write-files.ts';
 
 export interface Nvcc {
   readonly path: string;
@@ -99,8 +97,6 @@ export interface KernelBuild {
   readonly architectures: readonly string[];
   /** Kernels that may spill. */
   readonly allowSpills?: readonly string[] | undefined;
-  /** Folder that the `.cu`, their PTX and resources.json are left in. */
-  readonly keep?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the share of sources compiled. */
   readonly onProgress?: ((fraction: number) => void) | undefined;
@@ -118,7 +114,7 @@ export interface BuiltKernels {
  * @throws UltramemError compile-failed with the compiler's lines, kernel-spills, aborted; an error with the code ENOSPC
  */
 export async function buildFatbins(build: KernelBuild): Promise<BuiltKernels> {
-  const { folder, sources, architectures, keep, allowSpills = [] } = build;
+  const { folder, sources, architectures, allowSpills } = build;
   let done = 0;
   const compiled = await inTurns(sources, async (source) => {
     const fatbin = join(folder, `${basename(source, '.cu')}.fatbin`);
@@ -128,31 +124,40 @@ export async function buildFatbins(build: KernelBuild): Promise<BuiltKernels> {
     return { fatbin, resources: parsePtxas(output) };
   });
   const resources = compiled.flatMap((one) => one.resources);
-  if (keep !== undefined) await keepText(build, keep, resources);
-  const spills = resources.filter(
-    ({ kernel, spillStores, spillLoads }) => spillStores + spillLoads > 0 && !allowSpills.includes(kernel),
-  );
-  if (spills.length > 0) throw kernelSpills(spills);
+  refuseSpills(resources, allowSpills);
   return { fatbins: compiled.map(({ fatbin }) => fatbin), resources };
 }
 
 const flags = ['-std=c++20', `-I${nativeFolder.replace(/\/$/, '')}`, '-Werror', 'all-warnings'] as const;
 
-/** The sources, their PTX for the first architecture, and what ptxas said. */
-async function keepText(build: KernelBuild, keep: string, resources: readonly KernelResources[]): Promise<void> {
-  const { folder, sources, architectures } = build;
-  await mkdir(keep, { recursive: true });
-  await inTurns(sources, async (source) => {
-    const name = basename(source, '.cu');
-    if (join(folder, source) !== join(keep, source)) await copyFile(join(folder, source), join(keep, source));
-    const arch = `compute_${Math.min(...architectures.map(number))}`;
-    await compile(build, ['-ptx', ...flags, `-arch=${arch}`, source, '-o', join(keep, `${name}.${arch}.ptx`)]);
+/** @throws UltramemError kernel-spills where a kernel spills that is not allowed to by its name */
+export function refuseSpills(resources: readonly KernelResources[], allowed: readonly string[] = []): void {
+  const spills = resources.filter(
+    ({ kernel, spillStores, spillLoads }) => spillStores + spillLoads > 0 && !allowed.includes(kernel),
+  );
+  if (spills.length > 0) throw kernelSpills(spills);
+}
+
+/**
+ * Leaves the PTX of each source in `to`, as `<name>.<architecture>.ptx`, for the oldest architecture.
+ * @throws UltramemError compile-failed, aborted; an error with the code ENOSPC
+ */
+export async function keepPtx(
+  build: Pick<KernelBuild, 'nvcc' | 'folder' | 'sources' | 'architectures' | 'signal'>,
+  to: string,
+): Promise<void> {
+  const arch = `compute_${Math.min(...build.architectures.map(number))}`;
+  await inTurns(build.sources, async (source) => {
+    const target = join(to, `${basename(source, '.cu')}.${arch}.ptx`);
+    await compile(build, ['-ptx', ...flags, `-arch=${arch}`, source, '-o', target]);
   });
-  await writeAtomically(join(keep, 'resources.json'), `${JSON.stringify(resources, undefined, 2)}\n`);
 }
 
 /** Runs nvcc in the folder; gives what it printed. */
-async function compile({ nvcc, folder, signal }: KernelBuild, args: readonly string[]): Promise<string> {
+async function compile(
+  { nvcc, folder, signal }: Pick<KernelBuild, 'nvcc' | 'folder' | 'signal'>,
+  args: readonly string[],
+): Promise<string> {
   let ran: Ran;
   try {
     ran = await runProgram(nvcc.path, args, { cwd: folder, signal });

@@ -42,3 +42,13 @@ export function parsePtxas(output: string): KernelResources[] {
   const number = (arch: string) => Number(arch.replace(/\D/g, ''));
   return found.sort((a, b) => a.kernel.localeCompare(b.kernel) || number(a.arch) - number(b.arch));
 }
+
+/** Whether parsed JSON is such a report. */
+export const isResources = (value: unknown): value is KernelResources[] =>
+  Array.isArray(value) &&
+  value.every(
+    (one: Partial<KernelResources> | null) =>
+      typeof one?.kernel === 'string' &&
+      typeof one.arch === 'string' &&
+      [one.registers, one.shared, one.stack, one.spillStores, one.spillLoads].every(Number.isInteger),
+  );

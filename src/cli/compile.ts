@@ -1,9 +1,14 @@
 // `ultramem compile`: a model file → a folder with its source, its addon and its typed runtime.
 
 import { relative } from 'node:path';
+import Table from 'cli-table3';
 import { Command, Option } from 'commander';
+import type { KernelResources } from '../compile.ts';
+import { debugLevel } from '../support/env.ts';
+import { optionNeeded } from '../support/errors/cli.ts';
 import { readModel } from './open-session.ts';
 import { configOption, examples, jsonOption, marchOption, precisionOption } from './options.ts';
+import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
 interface CompileOptions {
@@ -11,6 +16,8 @@ interface CompileOptions {
   readonly out?: string;
   readonly target: 'cpu' | 'cuda' | 'simt';
   readonly arch?: string;
+  readonly keep?: boolean;
+  readonly allowSpill?: string;
   readonly march: string;
   readonly precision: 'f32' | 'bf16';
   readonly json?: boolean;
@@ -29,6 +36,8 @@ export function compileVerb(terminal: Terminal): Command {
       '--arch <list>',
       "cuda: devices to build for, as 80,sm_90,compute_90 (default: this machine's, else 80, 90 and PTX)",
     )
+    .option('--keep', 'cuda, simt: leave kernels.json, sources and headers in <out>/kernels; cuda: PTX, resources.json')
+    .option('--allow-spill <kernels>', 'cuda: kernels that may spill registers to memory, with commas between')
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -36,10 +45,18 @@ export function compileVerb(terminal: Terminal): Command {
         'ultramem compile examples/bytes-lm/model.ts',
         'ultramem compile model.ts --config sizes.json --out build/model --march x86-64-v3',
         'ultramem compile model.ts --target cuda --arch 80,90 --precision bf16',
+        'ultramem compile model.ts --target cuda --keep     # PTX, and what kernels take',
         'DEBUG=2 ultramem compile model.ts     # the plan, each choice with its reason',
       ),
     )
     .action(async (file: string, options: CompileOptions) => {
+      if (options.keep && options.target === 'cpu') {
+        throw optionNeeded(
+          '--target cuda',
+          'the cpu target has no kernels to keep',
+          'Or --target simt; or leave --keep out.',
+        );
+      }
       const { compile } = await import('../compile.ts');
       const model = await readModel(terminal, file, options);
       const started = performance.now();
@@ -48,13 +65,30 @@ export function compileVerb(terminal: Terminal): Command {
         precision: options.precision,
         march: options.march,
         arch: options.arch?.split(','),
+        allowSpills: options.allowSpill?.split(',').map((kernel) => kernel.trim()),
+        keep: options.keep ?? false,
         signal: terminal.signal,
         onProgress: (stage) => terminal.progress(stage),
         ...(options.out === undefined ? {} : { outDir: options.out }),
       });
       const seconds = (performance.now() - started) / 1000;
       if (options.json) return terminal.printJson({ name: model.name, ...built, seconds });
+      if (built.resources !== undefined && (options.keep || debugLevel() >= 6)) {
+        terminal.print(resourceTable(built.resources));
+      }
       const how = built.cached ? 'from the build cache' : 'built';
       terminal.print(`${model.name} → ${relative('', built.dir) || '.'} (${how}, ${seconds.toFixed(1)} s)`);
     });
+}
+
+/** One line per kernel: the most that it takes on any of the architectures. */
+function resourceTable(resources: readonly KernelResources[]): string {
+  const table = new Table(plainTable(['kernel', 'registers', 'shared', 'spills'], [1, 2, 3]));
+  for (const kernel of new Set(resources.map((one) => one.kernel))) {
+    const each = resources.filter((one) => one.kernel === kernel);
+    const most = (of: (one: KernelResources) => number): number => Math.max(...each.map(of));
+    const spills = most(({ spillStores, spillLoads }) => spillStores + spillLoads);
+    table.push([kernel, most((one) => one.registers), most((one) => one.shared), spills]);
+  }
+  return table.toString();
 }

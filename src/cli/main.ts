@@ -9,12 +9,22 @@ import { describeFailure } from './failure.ts';
 import { generateVerb } from './generate.ts';
 import { inspectVerb } from './inspect.ts';
 import { profileVerb } from './profile.ts';
+import { replayVerb } from './replay.ts';
 import { runVerb } from './run.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 import { verifyVerb } from './verify.ts';
 
 /** Verbs in the order of --help. */
-export const verbs = [compileVerb, generateVerb, runVerb, verifyVerb, inspectVerb, profileVerb, doctorVerb] as const;
+export const verbs = [
+  compileVerb,
+  generateVerb,
+  runVerb,
+  replayVerb,
+  verifyVerb,
+  inspectVerb,
+  profileVerb,
+  doctorVerb,
+] as const;
 
 /** Runs one command line (without node and script) and resolves to the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {

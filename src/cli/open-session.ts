@@ -1,7 +1,7 @@
 // A model file, weights and a target → a session. What `generate` and `run` begin with.
 
 import type { Model, Precision } from '../compile.ts';
-import type { Session } from '../runtime/index.ts';
+import type { Observe, Session } from '../runtime/index.ts';
 import { readConfig, type Target, tellTarget } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -28,6 +28,7 @@ export async function openSession(
   model: Model,
   flags: SessionFlags,
   maxSequences: number,
+  observe?: Observe,
 ): Promise<Session> {
   const { openModel } = await import('../open-model.ts');
   return openModel(model, flags.weights, {
@@ -37,6 +38,7 @@ export async function openSession(
     threads: flags.threads,
     maxSequences,
     onTarget: tellTarget(terminal),
+    observe,
     signal: terminal.signal,
     onProgress: (stage, fraction) => terminal.progress(stage, fraction),
   });

@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import type { Tensor } from '../runtime/index.ts';
+import { optionNeeded } from '../support/errors/cli.ts';
 import { openSession, readModel, type SessionFlags } from './open-session.ts';
 import {
   configOption,
@@ -17,6 +18,7 @@ import type { Terminal } from './terminal.ts';
 interface RunFlags extends SessionFlags {
   readonly inputs: string;
   readonly outputs?: string;
+  readonly trace?: string;
   readonly json?: boolean;
 }
 
@@ -27,6 +29,7 @@ export function runVerb(terminal: Terminal): Command {
     .requiredOption('--weights <path>', 'safetensors file, index of shards, or folder; the prefix "w." is accepted')
     .requiredOption('--inputs <file>', 'safetensors file with the inputs; the prefix "in." is accepted')
     .option('--outputs <file>', 'safetensors file to write the outputs to')
+    .option('--trace <folder>', 'simt: write every launch there, with its buffers before and after (see replay)')
     .addOption(configOption())
     .addOption(targetOption())
     .addOption(precisionOption())
@@ -39,20 +42,32 @@ export function runVerb(terminal: Terminal): Command {
         'ultramem run model.ts --config c.json --weights w.safetensors --inputs in.safetensors --outputs out.safetensors',
         'ultramem run examples/layer.ts --config case.json --weights case.safetensors --inputs case.safetensors --target interpreter',
         'ultramem run model.ts --weights w.safetensors --inputs in.safetensors --target auto',
+        'ultramem run model.ts --weights w.safetensors --inputs in.safetensors --target simt --trace trace',
       ),
     )
     .action(async (file: string, flags: RunFlags) => {
       const { openSafetensors, writeSafetensors } = await import('../runtime/index.ts');
+      const { traceTo } = await import('../trace-run.ts');
       const { inputsOf } = await import('../open-model.ts');
       const { readStepInputs } = await import('../verify/step-inputs.ts');
+      if (flags.trace !== undefined && flags.target !== 'simt') {
+        throw optionNeeded('--target simt', 'launches are traced there alone', 'Add it, or leave --trace out.');
+      }
       const files = await openSafetensors(flags.inputs);
       const started = performance.now();
       const model = await readModel(terminal, file, flags);
       const step = await readStepInputs(files, inputsOf(model));
-      await using session = await openSession(terminal, model, flags, step.sequences);
+      const tracing = flags.trace === undefined ? undefined : await traceTo(flags.trace, model, flags);
+      await using session = await openSession(terminal, model, flags, step.sequences, tracing?.observe);
       const ready = performance.now();
-      const outputs = await session.forward(step.inputs, { signal: terminal.signal });
-      const seconds = { load: (ready - started) / 1000, step: (performance.now() - ready) / 1000 };
+      // A step that fails leaves the launches until then, with what the one at fault found in memory.
+      let ended = ready;
+      let launches: number | undefined;
+      const outputs = await session.forward(step.inputs, { signal: terminal.signal }).finally(async () => {
+        ended = performance.now();
+        launches = await tracing?.end();
+      });
+      const seconds = { load: (ready - started) / 1000, step: (ended - ready) / 1000 };
       if (flags.outputs !== undefined) {
         const prefix = step.prefixed ? 'out.' : '';
         await writeSafetensors(
@@ -65,7 +80,13 @@ export function runVerb(terminal: Terminal): Command {
           name,
           { ...summary(t), shape: t.shape, dtype: t.dtype },
         ]);
-        return terminal.printJson({ model: session.model.name, outputs: Object.fromEntries(described), seconds });
+        const trace = launches === undefined ? {} : { trace: { folder: flags.trace, launches } };
+        return terminal.printJson({
+          model: session.model.name,
+          outputs: Object.fromEntries(described),
+          seconds,
+          ...trace,
+        });
       }
       for (const [name, value] of Object.entries(outputs)) {
         const { min, max, mean, rms } = summary(value);
@@ -73,6 +94,7 @@ export function runVerb(terminal: Terminal): Command {
         terminal.print(`${name}: ${value.dtype}[${value.shape.join(',')}]  ${facts}`);
       }
       const where = flags.outputs === undefined ? '' : `, written to ${flags.outputs}`;
+      if (launches !== undefined) terminal.note(`${launches} launches, written to ${flags.trace}`);
       terminal.note(`one step in ${(seconds.step * 1000).toFixed(2)} ms${where}`);
     });
 }

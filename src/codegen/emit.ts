@@ -4,6 +4,7 @@ import { type CpuPlan, type DevicePlan, deviceSteps, type Plan } from '../plan/p
 import { printPlan } from '../plan/print.ts';
 import { render } from './render.ts';
 import { emitRuntimeClass } from './runtime-class.ts';
+import { instrumentedFlags, numericFlags } from './simt-flags.ts';
 import { kernelsView, launchesView, simtView } from './views/device.ts';
 import { modelView, schedulesView } from './views/model.ts';
 import { prepareView, stepView } from './views/schedule.ts';
@@ -43,6 +44,9 @@ export function emit(plan: Plan, companions: Companions, backend: Backend = 'sim
         name: plan.name,
         sources,
         instrumented: steps.instrumented,
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: CMake fills it in
+        numeric: numericFlags('${ULTRAMEM_MARCH}').join(' '),
+        instrumentation: instrumentedFlags.join(';'),
         embedsKernels: plan.target === 'cuda' && backend === 'cuda',
       }),
     ],

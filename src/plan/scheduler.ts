@@ -269,7 +269,7 @@ export class Scheduler {
       const { dtype, shape } = draft.type;
       const count = elementsPerToken(shape) * (tokenAxis(shape) >= 0 ? maxTokens : 1);
       const bytes = align(count * dtypeBytes[dtype]);
-      return { name, space, dtype, holds: typeText(draft.type), index: draft.index, bytes, ...span };
+      return { name, space, dtype, shape, holds: typeText(draft.type), index: draft.index, bytes, ...span };
     });
     const own = buffers.filter((b) => b.space === 'arena' || b.space === 'scratch');
     const placed = this.onDevice ? placeBuffers(own, usedTogether(this.deviceLaunches)) : placeBuffers(own);

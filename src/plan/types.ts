@@ -22,6 +22,7 @@ export interface Buffer {
   readonly name: string;
   readonly space: Space;
   readonly dtype: DType;
+  readonly shape: readonly Dim[];
   /** What it holds, for readers: `f32[T,192]`. */
   readonly holds: string;
   /** Input, output, weight, state: index of the descriptor. Else 0. */

@@ -2,6 +2,7 @@
 
 import type { Tensor } from '../support/tensor.ts';
 import type { ModelDescription, SymbolValues } from './description.ts';
+import type { Observe } from './native-addon.ts';
 import type { Choice } from './sampling.ts';
 
 /** What every call on a session may say. */
@@ -43,9 +44,10 @@ export interface LoadedModel {
   /**
    * States, memory and threads for one session.
    * @param threads default: as many as loading was allowed
-   * @throws UltramemError out-of-memory, disposed
+   * @param observe what to note of every step; the simt target alone can
+   * @throws UltramemError out-of-memory, disposed, cannot-observe
    */
-  openEngine(symbols: SymbolValues, threads?: number): Engine;
+  openEngine(symbols: SymbolValues, threads?: number, observe?: Observe): Engine;
   /** Frees the memory once the last engine on it is disposed. */
   dispose(): void;
 }

@@ -48,6 +48,8 @@ export interface NativeWeights {
 export interface Observe {
   /** Count what every kernel does; the simt target alone can. */
   readonly counters?: boolean;
+  /** Folder that every launch's memory is written to, before and after; the simt target alone can. */
+  readonly trace?: string;
 }
 
 /** What one launch did, as native/simt/simt.h counts it. */

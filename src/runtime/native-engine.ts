@@ -13,6 +13,7 @@ import {
   outOfMemory,
   stepFailed,
 } from '../support/errors/session.ts';
+import { traceUnwritable } from '../support/errors/trace.ts';
 import { safetensorsTruncated, weightsUnreadable, weightsValueRange } from '../support/errors/weights.ts';
 import { UltramemError } from '../support/errors.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
@@ -194,6 +195,9 @@ function fromNative(error: unknown, source: string, what: string, signal: AbortS
       return aborted(what, signal?.reason);
     case 'cannot-observe':
       return cannotObserve(error.message, subject ?? source, error);
+    case 'disk-full':
+    case 'folder-not-writable':
+      return traceUnwritable(code, subject ?? '', error.message, error);
     case 'disposed':
       return disposed(what === 'the step' ? 'the session' : 'the model');
     case 'kernel-finding':

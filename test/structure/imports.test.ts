@@ -20,7 +20,18 @@ const mayImport: Record<string, readonly string[]> = {
   runtime: ['support'],
   verify: ['open-model.ts', 'interpret-engine.ts', 'compile.ts', 'models', 'ir', 'runtime', 'support'],
   profile: ['open-model.ts', 'compile.ts', 'plan', 'runtime', 'support'],
-  cli: ['compile.ts', 'inspect.ts', 'machine.ts', 'open-model.ts', 'profile', 'runtime', 'verify', 'support'],
+  cli: [
+    'compile.ts',
+    'inspect.ts',
+    'machine.ts',
+    'open-model.ts',
+    'trace-run.ts',
+    'replay.ts',
+    'profile',
+    'runtime',
+    'verify',
+    'support',
+  ],
   // src/<file>: the public faces, and what the command stands on
   'index.ts': ['dsl', 'support'],
   'compile.ts': ['build', 'codegen', 'plan', 'passes', 'ir', 'dsl', 'support'],
@@ -28,6 +39,8 @@ const mayImport: Record<string, readonly string[]> = {
   'inspect.ts': ['compile.ts', 'plan', 'passes', 'ir', 'dsl', 'support'],
   'open-model.ts': ['compile.ts', 'interpret-engine.ts', 'machine.ts', 'dsl', 'runtime', 'support'],
   'machine.ts': ['build', 'support'],
+  'trace-run.ts': ['compile.ts', 'build', 'codegen', 'runtime', 'support'],
+  'replay.ts': ['build', 'codegen', 'support'],
 };
 
 /** npm packages and the only places that may use them. */

@@ -17,8 +17,12 @@ static void sums(const simt::Options& options) {
   for (int i = 0; i < 1000; i++) values[size_t(i)] = float(i % 17);
   Buffer<float> x(values, "x"), y(values, "y"), z(1000, "z");
   Buffer<int> n(std::vector<int>{1000}, "n");
+  check(simt::unwritten(z.at, 4000) == std::vector<std::pair<size_t, size_t>>{{0, 4000}}, "nothing is written yet");
+  simt::written(reinterpret_cast<char*>(z.at) + 3, 6);
+  check(simt::unwritten(z.at, 4000) == std::vector<std::pair<size_t, size_t>>{{0, 3}, {9, 4000}}, "parts of words");
   clean(run(KERNEL(add), {{8, 1, 1}, {128, 1, 1}, 0}, options, x.at, y.at, z.at, n.at), "add");
   for (int i = 0; i < 1000; i++) check(z.at[i] == 2 * values[size_t(i)], "add");
+  check(options.checks == simt::unwritten(z.at, 4000).empty(), "what kernels write is known where they are checked");
 
   std::vector<float> many(1024);
   float expected[4] = {};

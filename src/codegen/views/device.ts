@@ -3,6 +3,7 @@
 import type { DeviceLaunch, DevicePointer, DeviceStep } from '../../plan/device/launch.ts';
 import { type DevicePlan, deviceSteps } from '../../plan/plans.ts';
 import type { Buffer } from '../../plan/types.ts';
+import { elementsPerToken } from '../../plan/views.ts';
 import { type DType, dtypeBytes, isFloat } from '../../support/dtype.ts';
 import { invariant } from '../../support/errors.ts';
 import { comment, count, f32Literal, f64Literal, i32Literal, ints, stringLiteral } from '../cpp.ts';
@@ -113,18 +114,21 @@ function mapLines(name: string, { pointers }: DeviceLaunch, map: NonNullable<Dev
 
 /** View of templates/cuda/launches.cc: what the host hands to the device, as data. */
 export function launchesView(plan: DevicePlan, source: string): object {
-  return { source, name: plan.name, variants: deviceSteps(plan).map(launchTable) };
+  return { source, name: plan.name, variants: deviceSteps(plan).map((step) => launchTable(step, plan)) };
 }
 
-function launchTable(variant: DeviceStep): object {
+/** Bytes to the count that a step's kernels take: how many tokens it has lies there, and behind it how many are to be chosen. */
+export const tokensAt = ({ name }: Pick<DeviceStep, 'name'>): number => (name === 'sample' ? 4 : 0);
+
+function launchTable(variant: DeviceStep, plan: DevicePlan): object {
   const buffers = new Map(variant.buffers.map((b) => [b.name, b]));
   const args: string[] = [];
   const launches = variant.launches.map((launch, i) => {
     const first = args.length;
-    args.push(...launch.pointers.filter(isHeld).map((p) => argument(p, buffers)));
-    // Two numbers lie there: how many tokens the step has, and how many are to be chosen.
-    const count = variant.name === 'sample' ? 4 : 0;
-    if (launch.rows.tokens && variant.maxTokens > 1) args.push(`{ Space::tokens, 0, ${count} }`);
+    args.push(...launch.pointers.filter(isHeld).map((p) => argument(p, buffers, plan)));
+    const count = tokensAt(variant);
+    if (launch.rows.tokens && variant.maxTokens > 1)
+      args.push(`{ Space::tokens, 0, ${count}, ${count}, 8, -1, false }`);
     const extent = (of: readonly number[]) => `{ ${of.join(', ')} }`;
     const name = stringLiteral(kernelName(variant, launch, i));
     return `{ ${name}, ${stringLiteral(placeOf(launch))}, ${extent(launch.grid)}, ${extent(launch.block)}, ${launch.shared}, ${first}, ${args.length - first}, ${launch.stream}, ${launch.after ?? -1} }`;
@@ -137,11 +141,13 @@ function launchTable(variant: DeviceStep): object {
   };
 }
 
-function argument({ view }: HeldPointer, buffers: ReadonlyMap<string, Buffer>): string {
-  const buffer = buffers.get(view.buffer);
-  invariant(buffer !== undefined && buffer.space !== 'scratch', `${view.buffer} is no buffer of the step`);
-  const offset = buffer.offset + view.offset * dtypeBytes[view.dtype];
-  return `{ Space::${buffer.space}, ${buffer.index}, ${offset} }`;
+function argument(p: HeldPointer, buffers: ReadonlyMap<string, Buffer>, { symbols }: DevicePlan): string {
+  const buffer = buffers.get(p.view.buffer);
+  invariant(buffer !== undefined && buffer.space !== 'scratch', `${p.view.buffer} is no buffer of the step`);
+  const begin = p.view.offset * dtypeBytes[p.view.dtype];
+  const bytes = elementsPerToken(buffer.shape) * dtypeBytes[buffer.dtype];
+  const symbol = symbols.findIndex(({ name }) => buffer.shape.includes(name));
+  return `{ Space::${buffer.space}, ${buffer.index}, ${buffer.offset + begin}, ${begin}, ${bytes}, ${symbol}, ${writes(p)} }`;
 }
 
 /** View of templates/cuda/simt.cc: one variant's kernels as functions of the host. */

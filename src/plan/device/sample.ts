@@ -31,7 +31,7 @@ export function planSampling(
     const shape = [rows!, ...inner];
     const bytes = align(inner.reduce((n, dim) => n * dim, maxTokens) * dtypeBytes[dtype]);
     const holds = `${dtype}[${shape.join(',')}]`;
-    buffers.push({ name, space, dtype, holds, index: at, bytes, offset: 0, first: 0, last: 0 });
+    buffers.push({ name, space, dtype, shape, holds, index: at, bytes, offset: 0, first: 0, last: 0 });
     return denseView({ name }, { dtype, shape });
   };
   const logits = view('out_logits', 'output', index, 'f32', [vocab]);

@@ -49,7 +49,7 @@ export function kernelSpills(spills: readonly Spill[]): UltramemError {
   );
   const names = [...new Set(spills.map(({ kernel }) => kernel))];
   return new UltramemError('kernel-spills', `registers spill to memory in${lines.join('')}`, {
-    hint: `Give the kernel fewer values per thread or larger __launch_bounds__, leave the architecture out, or allow it by name: ${names.join(', ')}.`,
+    hint: `Give the kernel fewer values per thread or larger __launch_bounds__, leave the architecture out, or allow it by name: --allow-spill ${names.join(',')}.`,
     details: { spills },
   });
 }
