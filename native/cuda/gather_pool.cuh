@@ -47,9 +47,12 @@ __device__ inline void gather_pool(int tokens, const V* table, const int* slot, 
 #pragma unroll
     for (int i = 0; i < AHEAD; i++)
 #pragma unroll
-      for (int g = 0; g < G; g++)
+      for (int g = 0; g < G; g++) {
+        // Zeros for the other groups: a choice of the sum instead would have the compiler put the sums in memory.
+        const float factor = group[i] == g ? weight[i] : 0;
 #pragma unroll
-        for (int v = 0; v < VEC; v++) sums[g][v] = group[i] == g ? sums[g][v] + weight[i] * row[i][v] : sums[g][v];
+        for (int v = 0; v < VEC; v++) sums[g][v] += factor * (group[i] == g ? row[i][v] : 0);
+      }
   }
 
 #pragma unroll

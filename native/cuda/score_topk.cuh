@@ -31,8 +31,8 @@ __device__ inline void offer_scores(Key* memory, const float* scores, int first,
   if (!__any_sync(ALL_LANES, low > last || high > last)) return;
   TopList<K> list;
   list.load(memory);
-  list.offer(low);
-  list.offer(high);
+#pragma unroll 1  // or a list of 256 does not fit beside what its kernel holds
+  for (int half = 0; half < 2; half++) list.offer(half == 0 ? low : high);
   __syncwarp();  // all lanes have read `last`
   list.store(memory);
 }

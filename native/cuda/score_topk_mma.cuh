@@ -123,9 +123,11 @@ __device__ inline void score_topk_mma(int tokens, const BF16* q, const BF16* key
       }
     __syncthreads();
     const int first = start + step / SLICES * KEYS;
+#pragma unroll 1
     for (int t = warp; t < own; t += WARPS) offer_scores<K>(lists + t * SIZE, scores + t * PITCH, first, end);
   }
   __syncthreads();
+#pragma unroll 1
   for (int t = warp; t < own; t += WARPS) {
     TopList<K> list;
     list.load(lists + t * SIZE);
