@@ -113,6 +113,8 @@ __device__ inline void linear_many_mma(int rows, const X* x, const W* w, Y* y) {
   // Column n of product j is column n / 2 · 8 + 2 j + n % 2 of the warp's 32: a lane ends with 8 neighbours of y.
   const int column = warp / 2 * 32, weight = column + quad / 2 * 8 + quad % 2;
 
+  // What waits for short loads beside the products would take more registers than there are.
+  constexpr bool LATE = RUNX >= 4 && RUNW >= 4;
   Filling<X, K, LDX, TILE, 1, RUNX, 2 * TILE> next_x;
   Filling<W, K, K, TILE, 3, RUNW, 2 * TILE> next_w;
   const auto begin = [&](int slice) {
@@ -134,6 +136,7 @@ __device__ inline void linear_many_mma(int rows, const X* x, const W* w, Y* y) {
     cp_async_wait<STAGES - 2>();
     __syncthreads();  // this slice is there for all, and nobody reads the one before any more
     begin(slice + STAGES - 1);
+    if (!LATE) end(slice + STAGES - 1);
     const unsigned* left = reinterpret_cast<const unsigned*>(xs[slice % STAGES]);
     const unsigned* right = reinterpret_cast<const unsigned*>(ws[slice % STAGES]);
 #pragma unroll
@@ -149,7 +152,7 @@ __device__ inline void linear_many_mma(int rows, const X* x, const W* w, Y* y) {
 #pragma unroll
         for (int j = 0; j < 4; j++) mma_bf16(sum[i][j], a[i], b[j]);
     }
-    end(slice + STAGES - 1);
+    if (LATE) end(slice + STAGES - 1);
   }
   cp_async_wait<0>();
 

@@ -8,9 +8,12 @@ namespace ultramem::simt {
 
 // A write in a cell: time | thread | bytes of the word | bytes written in this block (shared memory) | atomic |
 // by a copy that is under way.
-// A read: time | first thread | another thread | bytes of the word | other blocks read it too.
-inline constexpr int kTime = 25, kThread = 15, kOther = 5;
+// A read: time | first thread | another thread | halves of the word that each read | other blocks read it too.
+inline constexpr int kTime = 25, kThread = 15, kOther = 5, kFirstHalves = 3, kOtherHalves = 1;
 inline constexpr unsigned kMask = 11, kValid = 7, kAtomic = 6, kPending = 5;
+
+// Halves of a word, of 16 bits, that hold some of these bytes: two threads may share a word of narrow elements.
+inline unsigned halves_of(unsigned mask) { return unsigned((mask & 3) != 0) | unsigned((mask & 12) != 0) << 1; }
 
 // Whether an access of this launch by `thread` at `time` may come after what `f` does now.
 inline bool unordered(const Worker& w, const Fiber& f, uint64_t time, unsigned thread) {
@@ -45,7 +48,10 @@ inline void check_read(Worker& w, const Fiber& f, Cell& cell, unsigned mask, uin
   if (a.atomic) return;
   const uint64_t read = cell.read;
   const uint64_t time = read >> kTime;
-  const uint64_t fresh = w.time << kTime | uint64_t(f.thread) << kThread | uint64_t(f.thread) << kOther | mask << 1;
+  const uint64_t halves = halves_of(mask);
+  const uint64_t as_first = uint64_t(f.thread) << kThread | halves << kFirstHalves;
+  const uint64_t as_other = uint64_t(f.thread) << kOther | halves << kOtherHalves;
+  const uint64_t fresh = w.time << kTime | as_first | as_other;
   if (read == fresh) return;
   if (time < since || (time < w.barrier_time && time >= w.first_time && (time ^ w.time) % kTick == 0)) {
     cell.read = fresh | (time < since ? 0 : read & 1);
@@ -53,13 +59,13 @@ inline void check_read(Worker& w, const Fiber& f, Cell& cell, unsigned mask, uin
   }
   const unsigned first = read >> kThread & 1023, other = read >> kOther & 1023;
   if (time < w.first_time || (time ^ w.time) % kTick) {
-    if (!(read & 1)) cell.read = read | 1;
+    if (!(read & 1) && ((read >> kFirstHalves | read >> kOtherHalves) & halves)) cell.read = read | 1;
   } else if (first == f.thread || !unordered(w, f, time, first)) {
     if (other == first || other == f.thread) cell.read = fresh | (read & 1);
-    else cell.read = (read & ~(uint64_t(1023) << kThread)) | uint64_t(f.thread) << kThread | mask << 1;
+    else cell.read = (read & ~(uint64_t(1023) << kThread | 3 << kFirstHalves)) | as_first;
   } else {
-    const uint64_t both = (read & ~(uint64_t(1023) << kOther)) | uint64_t(f.thread) << kOther | mask << 1;
-    if (both != read) cell.read = both;
+    const uint64_t kept = other == f.thread ? read : read & ~(uint64_t(1023) << kOther | 3 << kOtherHalves);
+    if ((kept | as_other) != read) cell.read = kept | as_other;
   }
 }
 
@@ -70,11 +76,14 @@ inline void check_write(Worker& w, const Fiber& f, Cell& cell, unsigned mask, ui
     const unsigned thread = write >> kThread & 1023;
     if (unordered(w, f, write >> kTime, thread)) [[unlikely]] note_race(w, f, a, write >> kTime, int(thread), true);
   }
-  if (read >> kTime >= since && (read >> 1 & mask)) {
+  const uint64_t halves = halves_of(mask);
+  if (read >> kTime >= since && ((read >> kFirstHalves | read >> kOtherHalves) & halves)) {
     const uint64_t time = read >> kTime;
     const unsigned first = read >> kThread & 1023, other = read >> kOther & 1023;
-    if (unordered(w, f, time, first)) [[unlikely]] note_race(w, f, a, time, int(first), false);
-    else if (other != first && unordered(w, f, time, other)) [[unlikely]] note_race(w, f, a, time, int(other), false);
+    const bool of_first = read >> kFirstHalves & halves, of_other = read >> kOtherHalves & halves;
+    if (of_first && unordered(w, f, time, first)) [[unlikely]] note_race(w, f, a, time, int(first), false);
+    else if (other != first && of_other && unordered(w, f, time, other)) [[unlikely]]
+      note_race(w, f, a, time, int(other), false);
     else if (read & 1) [[unlikely]] note_race(w, f, a, 0, -1, false);
   }
   // What is written of a shared word in this block, by whomever.

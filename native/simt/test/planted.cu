@@ -138,6 +138,26 @@ extern "C" __global__ void race_of_halves_twin(const float* x, float* y) {
   y[threadIdx.x] = tile[threadIdx.x ^ 8];
 }
 
+// Two elements lie in a word.
+extern "C" __global__ void race_of_neighbours(const float* x, float* y) {
+  __shared__ unsigned short tile[64];
+  const unsigned t = threadIdx.x;
+  tile[t] = (unsigned short)(x[t]);
+  __syncthreads();
+  tile[t ^ 1] = (unsigned short)(tile[t] + 1);  // fault: race_of_neighbours
+  __syncthreads();
+  y[t] = float(tile[t]);
+}
+extern "C" __global__ void race_of_neighbours_twin(const float* x, float* y) {
+  __shared__ unsigned short tile[64];
+  const unsigned t = threadIdx.x;
+  tile[t] = (unsigned short)(x[t]);
+  __syncthreads();
+  tile[t] = (unsigned short)(tile[t] + 1);
+  __syncthreads();
+  y[t] = float(tile[t]);
+}
+
 extern "C" __global__ void race_of_blocks(const float* x, float* y) {
   y[threadIdx.x] = x[threadIdx.x] + float(blockIdx.x);  // fault: race_of_blocks
 }

@@ -19,6 +19,7 @@ TWINS(race)
 TWINS(race_after_read)
 TWINS(race_in_warp)
 TWINS(race_of_halves)
+TWINS(race_of_neighbours)
 TWINS(race_of_blocks)
 TWINS(early_return)
 TWINS(two_barriers)
@@ -91,6 +92,7 @@ int main() {
   PLANT(race_after_read, "race", "thread 31 of block 0 writes 4 bytes of shared memory, which thread 63|reads too", 1);
   PLANT(race_in_warp, "race", "thread 31 of block 0 reads 4 bytes of shared memory, which thread 30 writes too", 1);
   PLANT(race_of_halves, "race", "thread 47 of block 0 reads 4 bytes of shared memory, which thread 63 writes too", 1);
+  PLANT(race_of_neighbours, "race", "thread 33 of block 0 reads 2 bytes of shared memory, which thread 32 writes too", 1);
   PLANT(race_of_blocks, "race",
         "thread 0 of block 1 writes 4 bytes of y of 256 bytes at byte 0, which thread 0 of another block");
   PLANT(early_return, "divergent-barrier", "thread 0 of block 0 waits at a barrier that thread 40 never reaches", 1);

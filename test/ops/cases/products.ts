@@ -60,6 +60,7 @@ const einsums = [
     { k: 64, n: 130 },
   ].map((sizes) => einsumCase('tk,nk->tn', sizes)),
   einsumCase('tk,nk->tn', { k: 40, n: 257 }, [1, 7, 64]),
+  einsumCase('tk,nk->tn', { k: 520, n: 36 }, [1, 11, 64]),
   einsumCase('tk,kn->tn', { k: 13, n: 21 }),
   einsumCase('tk,hnk->thn', { k: 12, h: 2, n: 23 }),
   einsumCase('thk,hnk->thn', { k: 12, h: 3, n: 10 }),

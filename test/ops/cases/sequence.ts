@@ -155,6 +155,7 @@ const attentions = [
   attentionCase('prefill, decode and a mix', { heads: 2, kept: 2, hd: 8, context: 32 }, prefillThenDecode),
   attentionCase('shared key heads', { heads: 6, kept: 2, hd: 5, context: 40 }, prefillThenDecode),
   attentionCase('far along', { heads: 4, kept: 2, hd: 4, context: 300 }, farAlong),
+  attentionCase('wide heads', { heads: 2, kept: 1, hd: 136, context: 40 }, prefillThenDecode),
   attentionCase('restarted', { heads: 1, kept: 1, hd: 32, context: 16 }, restarted),
 ];
 
