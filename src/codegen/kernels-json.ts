@@ -40,6 +40,9 @@ export interface LaunchDescription {
   readonly block: Extent3;
   /** Bytes of dynamic shared memory. */
   readonly shared: number;
+  /** Launches of stream 1 may run beside those of stream 0, but behind the launch `after` (its place in the list) of the other. */
+  readonly stream: number;
+  readonly after?: number;
   /** The device function that the kernel calls, and what is compiled in: template arguments, an expression, numbers. */
   readonly calls: string;
   readonly constants: DeviceLaunch['constants'];
@@ -113,7 +116,7 @@ function describeVariant(plan: DevicePlan, variant: DeviceStep): VariantDescript
 }
 
 function describeLaunch(variant: DeviceStep, launch: DeviceLaunch, i: number): Omit<LaunchDescription, 'arguments'> {
-  const { kernel: calls, computes, grid, block, shared, constants, scalars, map } = launch;
+  const { kernel: calls, computes, grid, block, shared, stream, after, constants, scalars, map } = launch;
   return {
     kernel: kernelName(variant, launch, i),
     computes,
@@ -121,6 +124,8 @@ function describeLaunch(variant: DeviceStep, launch: DeviceLaunch, i: number): O
     grid,
     block,
     shared,
+    stream,
+    ...(after !== undefined && { after }),
     calls,
     constants,
     ...(map !== undefined && { expression: withLiterals(map) }),

@@ -9,6 +9,7 @@ import { localDevices } from '../../src/build/cuda-devices.ts';
 import { buildFatbins, chooseArchitectures, findNvcc, keepPtx, type Nvcc } from '../../src/build/nvcc.ts';
 import { parsePtxas } from '../../src/build/ptxas-report.ts';
 import { translate } from '../../src/compile.ts';
+import { type DevicePlan, deviceSteps } from '../../src/plan/plans.ts';
 import { UltramemError } from '../../src/support/errors.ts';
 import { freshFolder } from '../build-folder.ts';
 
@@ -181,25 +182,28 @@ if (nvcc !== undefined) {
     assert.match(readFileSync(join(keep, `one.compute_${able[0]}.ptx`), 'utf8'), '.visible .entry twice');
   });
 
-  test('bytes-lm for 75 to 120, every kernel without a spill', async () => {
-    const able = ['75', '80', '86', '89', '90', '100', '120'].filter((arch) =>
-      found.architectures.includes(`sm_${arch}`),
-    );
-    const { plan, files } = translate(bytesLm, { target: 'cuda' });
-    const sources = [...files].filter(([path]) => path.endsWith('.cu'));
-    const folder = folderWith(Object.fromEntries(sources));
-    const { resources } = await buildFatbins({
-      nvcc: found,
-      folder,
-      sources: sources.map(([path]) => path),
-      architectures: await chooseArchitectures(found, able),
+  for (const [precision, architectures] of [
+    ['f32', ['75', '80', '86', '89', '90', '100', '120']],
+    ['bf16', ['75', '80', '120']],
+  ] as const) {
+    test(`bytes-lm in ${precision} for ${architectures.join(', ')}, every kernel without a spill`, async () => {
+      const able = architectures.filter((arch) => found.architectures.includes(`sm_${arch}`));
+      const stages = translate(bytesLm, { target: 'cuda', precision });
+      const sources = [...stages.files].filter(([path]) => path.endsWith('.cu'));
+      const { resources } = await buildFatbins({
+        nvcc: found,
+        folder: folderWith(Object.fromEntries(sources)),
+        sources: sources.map(([path]) => path),
+        architectures: await chooseArchitectures(found, able),
+      });
+      const steps = deviceSteps(stages.plan as DevicePlan);
+      const kernels = steps.reduce((count, { launches }) => count + launches.length, 0);
+      assert.is(resources.length, kernels * able.length);
+      for (const { kernel, arch, spillStores, spillLoads } of resources) {
+        assert.is(spillStores + spillLoads, 0, `${kernel} on ${arch}`);
+      }
     });
-    const kernels = plan.variants.reduce((count, { launches }) => count + launches.length, 0);
-    assert.is(resources.length, kernels * able.length);
-    for (const { kernel, arch, spillStores, spillLoads } of resources) {
-      assert.is(spillStores + spillLoads, 0, `${kernel} on ${arch}`);
-    }
-  });
+  }
 
   const build = (text: string, more: { allowSpills?: string[]; signal?: AbortSignal } = {}) =>
     buildFatbins({

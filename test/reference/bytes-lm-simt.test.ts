@@ -1,11 +1,11 @@
-// The trained checkpoint as CUDA kernels, run thread by thread on the CPU with every access checked: the reference's text, and what
-// the cpu target samples with the same seed.
+// The trained checkpoint as CUDA kernels, run thread by thread on the CPU with every access checked: the reference's text, in f32
+// and in bf16, and what the cpu target samples with the same seed.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadModel } from '../../src/compile.ts';
+import { loadModel, type Precision } from '../../src/compile.ts';
 import { openModel } from '../../src/open-model.ts';
 import '../build-folder.ts';
 import { checkpoint } from '../compiled-model.ts';
@@ -43,5 +43,54 @@ test('a seed gives the tokens of the cpu target, however they are chosen', async
   }
   assert.is(seen.size, 4, 'each seed says something else');
 });
+
+test('stored as bf16: every byte of the reference is the best, and logits are what rounding leaves of its own', async () => {
+  const model = await loadModel(fileURLToPath(new URL('model.ts', example)));
+  const texts = prompts.map(({ prompt, greedy }) => Int32Array.from([256, ...Buffer.from(prompt + greedy)]));
+  const logitsOf = async (target: 'interpreter' | 'simt', precision: Precision): Promise<Float32Array[]> => {
+    await using session = await openModel(model, checkpoint, { target, precision, maxSequences: texts.length });
+    const rows: Float32Array[] = [];
+    for (const ids of texts) {
+      const own = session.sequences!.allocate();
+      const { logits } = await session.forward({ ids, positions: ids.map((_, i) => i), sequence: ids.map(() => own) });
+      rows.push(logits!.data as Float32Array);
+    }
+    return rows;
+  };
+  const [reference, oracle] = [await logitsOf('interpreter', 'f32'), await logitsOf('interpreter', 'bf16')];
+  const computed = await logitsOf('simt', 'bf16');
+  for (const [p, ids] of texts.entries()) {
+    const row = (of: readonly Float32Array[], i: number) => of[p]!.subarray(i * vocab, (i + 1) * vocab);
+    const shown = `prompt ${p}`;
+    // Choices that rounding lets fall otherwise change whole rows of a memory: not every position is as near as most.
+    const near = [...ids.keys()].filter((i) => relative(row(computed, i), row(oracle, i)) <= 1e-2).length;
+    assert.ok(near >= 0.7 * ids.length, `${shown}: ${near} of ${ids.length} positions within 1e-2 of the interpreter`);
+    const error = relative(computed[p]!, reference[p]!);
+    assert.ok(error <= 2e-2, `${shown}: logits are ${error} from those of f32`);
+    for (let i = Buffer.byteLength(prompts[p]!.prompt); i + 1 < ids.length; i++) {
+      const scores = row(computed, i);
+      assert.is(scores.indexOf(Math.max(...scores)), ids[i + 1], `${shown}, byte ${i}`);
+    }
+  }
+});
+
+test('stored as bf16: the reference’s text by cached decode', async () => {
+  const model = await loadModel(fileURLToPath(new URL('model.ts', example)));
+  await using session = await openModel(model, checkpoint, { target: 'simt', precision: 'bf16', maxSequences: 3 });
+  const { prompt, greedy } = prompts[0]!;
+  const { text } = await session.complete(prompt, { maxTokens: 12, temperature: 0 });
+  assert.is(text, greedy.slice(0, 12));
+});
+
+const vocab = 257;
+
+function relative(a: Float32Array, b: Float32Array): number {
+  let [squares, total] = [0, 0];
+  for (const [i, wanted] of b.entries()) {
+    squares += (a[i]! - wanted) ** 2;
+    total += wanted ** 2;
+  }
+  return Math.sqrt(squares / total);
+}
 
 test.run();
