@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Backend, Files } from '../codegen/emit.ts';
 import { jsonText } from '../codegen/kernels-json.ts';
+import { numericFlags } from '../codegen/simt-flags.ts';
 import { readSwitch, switchesInKey } from '../support/env.ts';
 import { compileAborted, folderFault } from '../support/errors/build.ts';
 import { cachedFile, cacheFolder } from './cache.ts';
@@ -13,6 +14,7 @@ import { copyDeviceHeaders } from './device-headers.ts';
 import { nativeDigest, nativeFolder, sha256 } from './digest.ts';
 import { buildFatbins, chooseArchitectures, findNvcc, keepPtx, refuseSpills } from './nvcc.ts';
 import { isResources, type KernelResources } from './ptxas-report.ts';
+import { sharedObjects } from './shared-objects.ts';
 import { findCmake, findToolchain } from './toolchain.ts';
 import { copyAtomically, readJsonFile, writeAtomically, writeFiles } from './write-files.ts';
 
@@ -65,20 +67,12 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
   const sources = new Map([...files].filter(([path]) => /\.(cc|h|cu)$|^CMakeLists\.txt$|^package\.json$/.test(path)));
   const flags = sanitize === undefined ? '' : `-fsanitize=${sanitize} -fno-omit-frame-pointer -g`;
   const kernels = backendOf(files) === 'cuda' ? await kernelBuild(files, options.arch) : undefined;
+  const ground = [
+    ...[nativeDigest(), toolchain.identity, march, flags, switchesInKey()],
+    ...[process.platform, process.arch, await versions()],
+  ];
   const digest = sha256(
-    JSON.stringify([
-      [...sources],
-      nativeDigest(),
-      toolchain.identity,
-      march,
-      flags,
-      switchesInKey(),
-      kernels?.nvcc.identity ?? '',
-      kernels?.architectures ?? [],
-      process.platform,
-      process.arch,
-      await versions(),
-    ]),
+    JSON.stringify([[...sources], ground, kernels?.nvcc.identity ?? '', kernels?.architectures ?? []]),
   );
   const buildKernels = async (folder: string): Promise<readonly KernelResources[]> => {
     const { resources } = await buildFatbins({
@@ -99,6 +93,16 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
       await buildKernels(folder);
     }
     onProgress?.('compiling', 0);
+    const furtherFlags = `${flags} ${readSwitch('CXXFLAGS') ?? ''}`.trim();
+    const objects = await sharedObjects(
+      backendOf(files) === 'simt' ? ['addon/addon.cc', 'simt/simt.cc'] : ['addon/addon.cc'],
+      {
+        compiler: toolchain.compiler,
+        flags: [...numericFlags(march), '-Wno-psabi', ...furtherFlags.split(/\s+/).filter((flag) => flag !== '')],
+        key: JSON.stringify(ground),
+        signal,
+      },
+    );
     await runCmake({
       folder,
       compiler: toolchain.compiler,
@@ -111,7 +115,8 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
           ULTRAMEM_ARCHITECTURES: kernels.architectures.join(', '),
           ULTRAMEM_TOOLKIT: String(Math.round(Number(kernels.nvcc.version) * 1000)),
         }),
-        ULTRAMEM_FLAGS: `${flags} ${readSwitch('CXXFLAGS') ?? ''}`.trim(),
+        ULTRAMEM_FLAGS: furtherFlags,
+        ULTRAMEM_OBJECTS: objects.join(';'),
       },
       signal,
       onProgress: (fraction) => onProgress?.('compiling', fraction),

@@ -1,4 +1,4 @@
-// The cache of built addons: by digest of everything that goes into one. No locks: an addon is built in a folder of its
+// The cache of built addons, and of objects that they share: by digest of everything that goes into one. No locks: an addon is built in a folder of its
 // own and renamed into place; whoever comes second finds it there. A checksum beside it tells an entry that a crash, a full
 // disk or a cleaner damaged: it is built again, since loading half an addon can kill the process.
 
@@ -22,15 +22,16 @@ export async function cachedFile(
   digest: string,
   name: string,
   make: (folder: string) => Promise<void>,
+  shelf: 'addons' | 'objects' = 'addons',
 ): Promise<{ readonly path: string; readonly cached: boolean }> {
   const cache = cacheFolder();
-  const entry = join(cache, 'addons', digest.slice(0, 32));
+  const entry = join(cache, shelf, digest.slice(0, 32));
   const path = join(entry, name);
   if (await isIntact(path)) return { path, cached: true };
   const temporary = join(cache, 'building', `${digest.slice(0, 12)}-${process.pid}-${randomBytes(4).toString('hex')}`);
   try {
     await mkdir(temporary, { recursive: true });
-    await mkdir(join(cache, 'addons'), { recursive: true });
+    await mkdir(join(cache, shelf), { recursive: true });
     await make(temporary);
     const made = join(temporary, name);
     await writeFile(`${made}.sha256`, await checksum(made));

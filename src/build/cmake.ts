@@ -29,7 +29,6 @@ export async function runCmake(build: CmakeBuild): Promise<void> {
   const cmakeJs = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
   const definitions = {
     CMAKE_CXX_COMPILER: build.compiler,
-    NODE_ADDON_API_DIR: dirname(require.resolve('node-addon-api/package.json')),
     ...build.definitions,
   };
   const args = [
@@ -83,7 +82,7 @@ function runPiped(args: readonly string[], build: CmakeBuild): Promise<{ code: n
 }
 
 /** The lines that say what is wrong, without the temporary folder's path; the end of the log where none does. */
-function errorLines(output: string, folder: string): string[] {
+export function errorLines(output: string, folder: string): string[] {
   const lines = output
     .split('\n')
     .map((line) => line.replaceAll(`${folder}/`, '').trimEnd())

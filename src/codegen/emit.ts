@@ -87,8 +87,7 @@ function deviceFiles(plan: DevicePlan, source: string, backend: Backend): Steps 
   const instrumented = simt.map(([path]) => path);
   return {
     files: [...kernels, ...host, ...simt],
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: CMake fills it in
-    sources: [...sources, ...instrumented, '${ULTRAMEM_NATIVE}/simt/simt.cc'],
+    sources: [...sources, ...instrumented],
     instrumented,
   };
 }

@@ -18,7 +18,7 @@ import { closeTo } from './compare.ts';
 import { mergeCases, mergedInputs, tokensOf } from './merge-cases.ts';
 
 /** Cases per addon: few enough that a compiler takes seconds for one source, many enough that few compilers start. */
-const GROUP = 24;
+const GROUP = 48;
 
 const require = createRequire(import.meta.url);
 
