@@ -94,15 +94,12 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
     }
     onProgress?.('compiling', 0);
     const furtherFlags = `${flags} ${readSwitch('CXXFLAGS') ?? ''}`.trim();
-    const objects = await sharedObjects(
-      backendOf(files) === 'simt' ? ['addon/addon.cc', 'simt/simt.cc'] : ['addon/addon.cc'],
-      {
-        compiler: toolchain.compiler,
-        flags: [...numericFlags(march), '-Wno-psabi', ...furtherFlags.split(/\s+/).filter((flag) => flag !== '')],
-        key: JSON.stringify(ground),
-        signal,
-      },
-    );
+    const objects = await sharedObjects(['addon/addon.cc', ...deviceSources[backendOf(files) ?? 'cpu']], {
+      compiler: toolchain.compiler,
+      flags: [...numericFlags(march), '-Wno-psabi', ...furtherFlags.split(/\s+/).filter((flag) => flag !== '')],
+      key: JSON.stringify(ground),
+      signal,
+    });
     await runCmake({
       folder,
       compiler: toolchain.compiler,
@@ -155,10 +152,17 @@ async function resourcesOf(
   return isResources(known) ? known : build(entry);
 }
 
+/** What runs steps besides the model's own sources. */
+const deviceSources = {
+  cpu: [],
+  cuda: ['addon/cuda_device.cc'],
+  simt: ['addon/simt_device.cc', 'simt/simt.cc'],
+} as const;
+
 /** What the files say that runs their kernels; undefined where the CPU runs the steps. */
 function backendOf(files: Files): Backend | undefined {
   if (!files.has('device.cc')) return undefined;
-  return [...files.keys()].some((path) => path.startsWith('simt_')) ? 'simt' : 'cuda';
+  return files.has('simt.cc') ? 'simt' : 'cuda';
 }
 
 /** @throws UltramemError no-nvcc, nvcc-unusable, nvcc-too-old, unknown-arch */

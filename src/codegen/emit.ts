@@ -47,6 +47,7 @@ export function emit(plan: Plan, companions: Companions, backend: Backend = 'sim
         // biome-ignore lint/suspicious/noTemplateCurlyInString: CMake fills it in
         numeric: numericFlags('${ULTRAMEM_MARCH}').join(' '),
         instrumentation: instrumentedFlags.join(';'),
+        onDevice: plan.target === 'cuda',
         embedsKernels: plan.target === 'cuda' && backend === 'cuda',
       }),
     ],
@@ -83,11 +84,6 @@ function deviceFiles(plan: DevicePlan, source: string, backend: Backend): Steps 
   ];
   const sources = host.map(([path]) => path);
   if (backend === 'cuda') return { files: [...kernels, ...host], sources, instrumented: [] };
-  const simt = steps.map((s): File => [`simt_${s.name}.cc`, render('cuda/simt.cc', simtView(s, names))]);
-  const instrumented = simt.map(([path]) => path);
-  return {
-    files: [...kernels, ...host, ...simt],
-    sources: [...sources, ...instrumented],
-    instrumented,
-  };
+  const simt: File = ['simt.cc', render('cuda/simt.cc', simtView(steps, source))];
+  return { files: [...kernels, ...host, simt], sources: [...sources, 'simt.cc'], instrumented: ['simt.cc'] };
 }

@@ -150,12 +150,14 @@ function argument(p: HeldPointer, buffers: ReadonlyMap<string, Buffer>, { symbol
   return `{ Space::${buffer.space}, ${buffer.index}, ${buffer.offset + begin}, ${begin}, ${bytes}, ${symbol}, ${writes(p)} }`;
 }
 
-/** View of templates/cuda/simt.cc: one variant's kernels as functions of the host. */
-export const simtView = (variant: DeviceStep, { source }: ScheduleNames): object => ({
+/** View of templates/cuda/simt.cc: the kernels of all steps as functions of the host. */
+export const simtView = (steps: readonly DeviceStep[], source: string): object => ({
   source,
-  name: variant.name,
-  kernels: variant.launches.map((launch, i) => ({
-    name: kernelName(variant, launch, i),
-    place: stringLiteral(placeOf(launch)),
+  steps: steps.map((step) => ({
+    name: step.name,
+    kernels: step.launches.map((launch, i) => ({
+      name: kernelName(step, launch, i),
+      place: stringLiteral(placeOf(launch)),
+    })),
   })),
 });
