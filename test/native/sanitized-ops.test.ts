@@ -60,7 +60,7 @@ async function runGroup(name: string, group: readonly OpCase[]): Promise<Record<
     symbols: { S: opCase.sequences ?? 1 },
     steps: data[i]!.steps.map((inputs) => {
       const T = tokensOf(opCase.graph, inputs);
-      return { T, inputs: mergedInputs(graph, i, inputs, T) };
+      return { T, inputs: mergedInputs(graph, { [i]: inputs }, T) };
     }),
   }));
   return program.run(Object.fromEntries(weights), sessions, 3);

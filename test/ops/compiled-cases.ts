@@ -11,6 +11,7 @@ import type { LoadedModel } from '../../src/runtime/engine.ts';
 import { loadNative } from '../../src/runtime/native-engine.ts';
 import { UltramemError } from '../../src/support/errors.ts';
 import { freshFolder } from '../build-folder.ts';
+import { inLanes } from '../lanes.ts';
 import { filter, seed } from '../settings.ts';
 import { dataOf, type OpCase, type Tensors } from './case.ts';
 import { cases } from './cases.ts';
@@ -45,16 +46,16 @@ export function testCases(test: Test, target: 'cpu' | Backend, planOf: (graph: G
   const refused = cases.filter((opCase) => refusal(opCase) !== undefined);
   const runnable = cases.filter((opCase) => !refused.includes(opCase) && opCase.name.includes(filter));
 
-  for (const [g, group] of groupsOf(runnable).entries()) {
-    const name = `op-cases-${target}${form === undefined ? '' : `-${form.name}`}-${g}`;
-    const graph = mergeCases(name, group);
-    let loaded: Promise<LoadedModel> | undefined;
-    for (const [i, opCase] of group.entries()) {
-      test(opCase.name, async () => {
-        loaded ??= load(makePlan(graph), graph, group, target === 'cuda' ? 'cuda' : 'simt');
-        await check(await loaded, graph, opCase, i, form);
-      });
-    }
+  const groups = groupsOf(runnable);
+  const runs = inLanes(
+    groups.map((group, g) => async () => {
+      const graph = mergeCases(`op-cases-${target}${form === undefined ? '' : `-${form.name}`}-${g}`, group);
+      const native = await load(makePlan(graph), graph, group, target === 'cuda' ? 'cuda' : 'simt');
+      return runSteps(native, graph, group);
+    }),
+  );
+  for (const [g, group] of groups.entries()) {
+    for (const [i, opCase] of group.entries()) test(opCase.name, async () => check(await runs(g), opCase, i, form));
   }
 
   test('few cases are refused, each with the limit it meets', () => {
@@ -70,15 +71,25 @@ export function testCases(test: Test, target: 'cpu' | Backend, planOf: (graph: G
   });
 }
 
-/** Cases with states are alone: what other cases hand them would write one place of a cache several times in a step. */
+/**
+ * Cases that take the same numbers of tokens step by step, so that a step runs them all. Those with states are alone: steps of
+ * several would write one place of a cache several times.
+ */
 function groupsOf(all: readonly OpCase[]): OpCase[][] {
   const stateful = all.filter(({ graph }) => graph.states.length > 0);
-  const rest = all.filter((opCase) => !stateful.includes(opCase));
-  const groups = Array.from({ length: Math.ceil(rest.length / GROUP) }, (_, g) =>
-    rest.slice(g * GROUP, (g + 1) * GROUP),
+  const bySteps = new Map<string, OpCase[]>();
+  for (const opCase of all.filter((one) => !stateful.includes(one))) {
+    const steps = stepTokens(opCase).join();
+    bySteps.set(steps, [...(bySteps.get(steps) ?? []), opCase]);
+  }
+  const groups = [...bySteps.values()].flatMap((alike) =>
+    Array.from({ length: Math.ceil(alike.length / GROUP) }, (_, g) => alike.slice(g * GROUP, (g + 1) * GROUP)),
   );
   return [...groups, ...stateful.map((opCase) => [opCase])];
 }
+
+const stepTokens = (opCase: OpCase): number[] =>
+  dataOf(opCase, seed).steps.map((inputs) => tokensOf(opCase.graph, inputs));
 
 async function load(plan: Plan, graph: Graph, group: readonly OpCase[], backend: Backend): Promise<LoadedModel> {
   verify(graph);
@@ -90,31 +101,35 @@ async function load(plan: Plan, graph: Graph, group: readonly OpCase[], backend:
   return loadNative(require(built.addon), Object.fromEntries(weights), { threads: 2 });
 }
 
-async function check(
-  native: LoadedModel,
-  graph: Graph,
-  opCase: OpCase,
-  i: number,
-  form: CaseForm | undefined,
-): Promise<void> {
-  const { steps, expected: exact } = dataOf(opCase, seed);
-  const expected = form?.expected(opCase) ?? exact;
-  const least = form?.tolerance ?? 1e-6;
-  const engine = native.openEngine({ S: opCase.sequences ?? 1 }, 2);
+/** Outputs of every step of a group, its cases side by side. */
+async function runSteps(native: LoadedModel, graph: Graph, group: readonly OpCase[]): Promise<Tensors[]> {
+  const engine = native.openEngine({ S: group[0]!.sequences ?? 1 }, 2);
   try {
-    for (const [s, inputs] of steps.entries()) {
-      const T = tokensOf(opCase.graph, inputs);
-      const outputs = await engine.step({
-        inputs: mergedInputs(graph, i, inputs, T),
-        symbols: { T },
-        signal: undefined,
-      });
-      for (const [output, wanted] of Object.entries(expected[s]!)) {
-        const got = outputs[`c${i}_${output}`];
-        closeTo(`${opCase.name}, step ${s}, ${output}`, got, wanted, Math.max(opCase.tolerance ?? 0, least));
-      }
+    const data = group.map((opCase) => dataOf(opCase, seed).steps);
+    const outputs: Tensors[] = [];
+    for (const [s, T] of stepTokens(group[0]!).entries()) {
+      const inputs = mergedInputs(
+        graph,
+        data.map((steps) => steps[s]!),
+        T,
+      );
+      outputs.push(await engine.step({ inputs, symbols: { T }, signal: undefined }));
     }
+    return outputs;
   } finally {
     engine.dispose();
+    native.dispose();
+  }
+}
+
+function check(outputs: readonly Tensors[], opCase: OpCase, i: number, form: CaseForm | undefined): void {
+  const expected = form?.expected(opCase) ?? dataOf(opCase, seed).expected;
+  const least = form?.tolerance ?? 1e-6;
+  assert.is(outputs.length, expected.length, 'steps');
+  for (const [s, wanted] of expected.entries()) {
+    for (const [output, tensor] of Object.entries(wanted)) {
+      const got = outputs[s]![`c${i}_${output}`];
+      closeTo(`${opCase.name}, step ${s}, ${output}`, got, tensor, Math.max(opCase.tolerance ?? 0, least));
+    }
   }
 }

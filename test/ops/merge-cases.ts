@@ -31,13 +31,17 @@ export function mergeCases(name: string, cases: readonly OpCase[]): Graph {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 
-/** Inputs of the merged graph for a step of one case; the other cases get zeros. */
-export function mergedInputs(graph: Graph, i: number, inputs: Tensors, T: number): Record<string, Tensor> {
+/** Inputs of the merged graph for a step of T tokens: those of each case by its number, zeros for cases without any. */
+export function mergedInputs(
+  graph: Graph,
+  cases: Readonly<Record<number, Tensors>>,
+  T: number,
+): Record<string, Tensor> {
   return Object.fromEntries(
     graph.inputs.map(({ id, type }) => {
-      const own = id.startsWith(`c${i}_`) ? inputs[id.slice(`c${i}_`.length)] : undefined;
+      const [, number, name] = /^c(\d+)_(.*)$/s.exec(id)!;
       const shape = type.shape.map((d) => (typeof d === 'number' ? d : T));
-      return [id, own ?? zeros(type.dtype, shape)];
+      return [id, cases[Number(number)]?.[name!] ?? zeros(type.dtype, shape)];
     }),
   );
 }
