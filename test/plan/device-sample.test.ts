@@ -29,7 +29,7 @@ test('a language model: one launch, a block for each token that a step may have'
   );
   assert.match(files.get('step_sample.cu')!, /the choice of 1 to 512 tokens.*\(model\.ts:\d+:\d+\)/s);
   assert.match(files.get('plan.txt')!, /^sample, T 1…512: 1 launches/m);
-  assert.match(files.get('simt_sample.cc')!, 'simt::kernel<sample_0_sample>');
+  assert.match(files.get('simt.cc')!, 'simt::kernel<sample_0_sample>');
 });
 
 test('whoever has no logits, or runs on the CPU, samples nothing', () => {
