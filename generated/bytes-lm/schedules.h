@@ -4,7 +4,6 @@
 #include <initializer_list>
 
 #include "addon/model.h"
-#include "cpu/pool.h"
 
 namespace ultramem {
 

@@ -5,6 +5,6 @@
 
 namespace ultramem::addon {
 
-std::shared_ptr<Device> open_cuda_device(CudaOptions options) { return std::make_shared<CudaDevice>(std::move(options)); }
+Device* open_cuda_device(const CudaOptions& options) { return new CudaDevice(options); }
 
 }  // namespace ultramem::addon

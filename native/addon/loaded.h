@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "../cpu/pool.h"
 #include "device.h"
 #include "fault.h"
 #include "mapped_range.h"
@@ -62,7 +63,7 @@ class Loaded {
     prepared_ = Memory(model.prepared_bytes, "prepared weights");
     Memory scratch(model.prepare_bytes, "preparing weights");
     if (model.prepare != nullptr) model.prepare({&pool, weights_.data(), prepared_.data(), scratch.data()});
-    if (model.open_device != nullptr) move_to(model.open_device());
+    if (model.open_device != nullptr) move_to(std::shared_ptr<Device>(model.open_device()));
     for (size_t i = 0; i < weights_.size(); i++) {
       if (model.weights[i].retained && device_ == nullptr) continue;
       if (device_ == nullptr) weights_[i] = nullptr;

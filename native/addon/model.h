@@ -4,12 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <memory>
-
-#include "../cpu/pool.h"
-
 namespace ultramem {
 
+class Pool;
 struct LaunchList;
 namespace addon {
 class Device;
@@ -88,8 +85,8 @@ struct Model {
   void (*prepare)(const PrepareArgs&);
   const Variant* variants;  // ascending max_tokens
   int variant_count;
-  std::shared_ptr<addon::Device> (*open_device)();  // null: steps run on the CPU
-  const LaunchList* sample = nullptr;               // chooses tokens from output `logits` on the device; null: who asks does it
+  addon::Device* (*open_device)();     // a device of whoever calls; null: steps run on the CPU
+  const LaunchList* sample = nullptr;  // chooses tokens from output `logits` on the device; null: who asks does it
 };
 
 // Defined by the emitted sources.

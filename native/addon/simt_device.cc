@@ -5,6 +5,6 @@
 
 namespace ultramem::addon {
 
-std::shared_ptr<Device> open_simt_device(const simt::Kernel* const* kernels) { return std::make_shared<SimtDevice>(kernels); }
+Device* open_simt_device(const simt::Kernel* const* kernels) { return new SimtDevice(kernels); }
 
 }  // namespace ultramem::addon

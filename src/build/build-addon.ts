@@ -94,12 +94,15 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
     }
     onProgress?.('compiling', 0);
     const furtherFlags = `${flags} ${readSwitch('CXXFLAGS') ?? ''}`.trim();
-    const objects = await sharedObjects(['addon/addon.cc', ...deviceSources[backendOf(files) ?? 'cpu']], {
-      compiler: toolchain.compiler,
-      flags: [...numericFlags(march), '-Wno-psabi', ...furtherFlags.split(/\s+/).filter((flag) => flag !== '')],
-      key: JSON.stringify(ground),
-      signal,
-    });
+    const objects = await sharedObjects(
+      ['addon/addon.cc', 'cpu/pool.cc', ...deviceSources[backendOf(files) ?? 'cpu']],
+      {
+        compiler: toolchain.compiler,
+        flags: [...numericFlags(march), '-Wno-psabi', ...furtherFlags.split(/\s+/).filter((flag) => flag !== '')],
+        key: JSON.stringify(ground),
+        signal,
+      },
+    );
     await runCmake({
       folder,
       compiler: toolchain.compiler,

@@ -47,7 +47,6 @@ export function emit(plan: Plan, companions: Companions, backend: Backend = 'sim
         // biome-ignore lint/suspicious/noTemplateCurlyInString: CMake fills it in
         numeric: numericFlags('${ULTRAMEM_MARCH}').join(' '),
         instrumentation: instrumentedFlags.join(';'),
-        onDevice: plan.target === 'cuda',
         embedsKernels: plan.target === 'cuda' && backend === 'cuda',
       }),
     ],

@@ -42,7 +42,7 @@ export function buildRelay(): string {
   const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
   const napi = dirname(require.resolve('node-addon-api/package.json'));
   const made = `${path}.${process.pid}`;
-  const sources = [join(root, 'native/addon/addon.cc'), model];
+  const sources = [...['addon/addon.cc', 'cpu/pool.cc'].map((name) => join(root, 'native', name)), model];
   const link = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [];
   execFileSync(readSwitch('CXX') ?? 'c++', [
     ...flags,

@@ -109,7 +109,7 @@ const LaunchSpec sample_launch = {"add_second", "model.ts:4:9", {4, 1, 1}, {256,
 const LaunchList step_list = {&step_launch, 1, step_args}, sample_list = {&sample_launch, 1, sample_args};
 const Variant variants[] = {{"one", 1, 0, nullptr, &step_list}, {"few", 4, 0, nullptr, &step_list}};
 
-void sampled(std::shared_ptr<Device> (*open)()) {
+void sampled(Device* (*open)()) {
   const Model model = {"sampled", "", "", symbols, 1, inputs, 1, outputs, 1, nullptr, 0, nullptr, 0,
                        0, 0, 0, nullptr, variants, 2, open, &sample_list};
   const std::atomic<bool> go_on{false};
@@ -134,11 +134,11 @@ int main(int, char** argv) {
   const std::string mode = argv[1];
   try {
     if (mode == "sampled") {
-      sampled([]() -> std::shared_ptr<Device> {
+      sampled([]() -> Device* {
         static const Head images[2];
         CudaOptions own;
         own.images = {{&images[0], sizeof(Head)}, {&images[1], sizeof(Head)}};
-        return std::make_shared<CudaDevice>(own);
+        return new CudaDevice(own);
       });
       std::printf("right\n");
       return 0;

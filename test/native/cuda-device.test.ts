@@ -41,8 +41,9 @@ async function build(): Promise<void> {
   for (const path of Object.values(drivers)) mkdirSync(path);
   writeFileSync(join(drivers.broken, 'libcuda.so.1'), 'no library');
   const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+  const sources = [join(here, 'cuda-device.cc'), join(native, 'cpu/pool.cc')];
   const jobs = [
-    () => run(compiler, [...common, ...sanitizers, `-I${native}`, join(here, 'cuda-device.cc'), '-o', program, '-ldl']),
+    () => run(compiler, [...common, ...sanitizers, `-I${native}`, ...sources, '-o', program, '-ldl']),
     () => library(drivers.whole, []),
     () => library(drivers.older, ['-DWITHOUT_GRAPH_LAUNCH']),
   ];

@@ -1,7 +1,7 @@
 // Builds and runs every native/cpu/test/*_test.cc: sanitised for this machine's instructions, and plain for two older ones,
 // so that each width of native/cpu/simd.h is tried. A kernel test exits 0 or prints what failed.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,8 @@ import { readSwitch } from '../../src/support/env.ts';
 import { inLanes } from '../lanes.ts';
 
 const run = promisify(execFile);
-const folder = fileURLToPath(new URL('../../native/cpu/test/', import.meta.url));
+const native = fileURLToPath(new URL('../../native/cpu', import.meta.url));
+const tests = join(native, 'test');
 const compiler = readSwitch('CXX') ?? 'g++';
 const common = ['-std=c++20', '-Wall', '-Wextra', '-Werror', '-ffp-contract=fast', '-pthread'];
 // GCC 12 takes its own intrinsics for uninitialised under a sanitizer.
@@ -21,22 +22,6 @@ const builds = [
   { name: 'x86-64-v3', flags: ['-march=x86-64-v3', '-O1'] },
   { name: 'x86-64', flags: ['-march=x86-64', '-O1'] },
 ].filter((build) => process.arch === 'x64' || build.name.startsWith('native'));
-
-// What takes longest to compile is the same in every test.
-const headers = [
-  'algorithm',
-  'atomic',
-  'chrono',
-  'cmath',
-  'condition_variable',
-  'cstdio',
-  'functional',
-  'limits',
-  'mutex',
-]
-  .concat(['numeric', 'random', 'string', 'thread', 'vector'], process.arch === 'x64' ? ['immintrin.h'] : [])
-  .map((header) => `#include <${header}>\n`)
-  .join('');
 
 /** Runs a program; when it fails, throws what it printed. */
 async function succeed(program: string, args: string[], timeout: number): Promise<void> {
@@ -48,32 +33,48 @@ async function succeed(program: string, args: string[], timeout: number): Promis
   }
 }
 
-const sources = (await readdir(folder)).filter((name) => name.endsWith('_test.cc')).sort();
+const sources = (await readdir(tests)).filter((name) => name.endsWith('_test.cc')).sort();
+const nameOf = (source: string): string => source.replace('_test.cc', '');
+
+/** All tests as one source, each in a namespace of its own, as most of a compiler's time is for headers; the program's argument names one. */
+async function wholeSource(): Promise<string> {
+  const texts = await Promise.all(sources.map((source) => readFile(join(tests, source), 'utf8')));
+  const kernels = (await readdir(native))
+    .filter((name) => name.endsWith('.h'))
+    .map((name) => `"${join(native, name)}"`);
+  const headers = new Set(texts.flatMap((text) => text.match(/(?<=^#include )<.*>/gm) ?? []));
+  return [
+    ...[...headers, ...kernels, `"${join(tests, 'check.h')}"`].map((header) => `#include ${header}`),
+    ...sources.map((source) => `namespace ${nameOf(source)}_test {\n#include "${join(tests, source)}"\n}`),
+    'int main(int, char** argv) {',
+    '  const std::string name = argv[1];',
+    ...sources.map(nameOf).map((name) => `  if (name == "${name}") return ${name}_test::main();`),
+    '  return 2;',
+    '}\n',
+  ].join('\n');
+}
+
 const scratch = await mkdtemp(join(tmpdir(), 'ultramem-kernels-'));
-const prefixes = builds.map((_, b) => join(scratch, `prefix${b}.h`));
-const prepared = inLanes(
-  builds.map((build, b) => async () => {
-    await writeFile(prefixes[b]!, headers);
-    await succeed(compiler, [...common, ...build.flags, '-x', 'c++-header', prefixes[b]!], 120_000);
-  }),
-);
-const cases = builds.flatMap((build, b) => sources.map((source) => ({ build, b, source })));
+const whole = join(scratch, 'whole.cc');
+await writeFile(whole, await wholeSource());
+await writeFile(whole, await wholeSource());
+const program = (b: number): string => join(scratch, `program${b}`);
+const build =
+  ({ flags }: (typeof builds)[number], b: number) =>
+  (): Promise<void> =>
+    succeed(compiler, [...common, ...flags, whole, join(native, 'pool.cc'), '-o', program(b)], 300_000);
+const built = inLanes(builds.map(build));
+const cases = builds.flatMap(({ name }, b) => sources.map((source) => ({ name: nameOf(source), build: name, b })));
 const results = inLanes(
-  cases.map(({ build, b, source }) => async () => {
-    await prepared(b);
-    const program = join(scratch, `${b}-${source.replace('.cc', '')}`);
-    await succeed(
-      compiler,
-      [...common, ...build.flags, '-include', prefixes[b]!, join(folder, source), '-o', program],
-      300_000,
-    );
-    await succeed(program, [], 120_000);
+  cases.map(({ name, b }) => async () => {
+    await built(b);
+    await succeed(program(b), [name], 120_000);
   }),
 );
 
 const test = suite('kernels of native/cpu');
-cases.forEach(({ build, source }, i) => {
-  test(`${source.replace('_test.cc', '')} (${build.name})`, () => results(i));
+cases.forEach(({ name, build }, i) => {
+  test(`${name} (${build})`, () => results(i));
 });
 test.after(() => rm(scratch, { recursive: true, force: true }));
 test.run();

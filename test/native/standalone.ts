@@ -38,7 +38,7 @@ export async function buildStandalone(graph: Graph, folder: string, flags: reado
   const files = emit(plan, { source: 'cases.ts', graphBefore: '', graphAfter: '' });
   await writeFiles(folder, files);
   // One source: kernels that several variants instantiate compile once.
-  const sources = [...files.keys()].filter((name) => name.endsWith('.cc'));
+  const sources = [...files.keys()].filter((name) => name.endsWith('.cc')).concat('cpu/pool.cc');
   const whole = join(folder, 'whole.cc');
   writeFileSync(whole, [...sources, main].map((name) => `#include "${name}"\n`).join(''));
   const program = join(folder, 'program');

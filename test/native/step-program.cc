@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "addon/model.h"
+#include "cpu/pool.h"
 
 namespace {
 

@@ -19,7 +19,7 @@ import { closeTo } from './compare.ts';
 import { mergeCases, mergedInputs, tokensOf } from './merge-cases.ts';
 
 /** Cases per addon: few enough that a compiler takes seconds for one source, many enough that few compilers start. */
-const GROUP = 48;
+const GROUP = 80;
 
 const require = createRequire(import.meta.url);
 
@@ -71,21 +71,16 @@ export function testCases(test: Test, target: 'cpu' | Backend, planOf: (graph: G
   });
 }
 
-/**
- * Cases that take the same numbers of tokens step by step, so that a step runs them all. Those with states are alone: steps of
- * several would write one place of a cache several times.
- */
+/** Cases that take the same numbers of tokens step by step, and of sequences, so that a step runs them all. */
 function groupsOf(all: readonly OpCase[]): OpCase[][] {
-  const stateful = all.filter(({ graph }) => graph.states.length > 0);
   const bySteps = new Map<string, OpCase[]>();
-  for (const opCase of all.filter((one) => !stateful.includes(one))) {
-    const steps = stepTokens(opCase).join();
+  for (const opCase of all) {
+    const steps = `${stepTokens(opCase).join()} in ${opCase.sequences ?? 1}`;
     bySteps.set(steps, [...(bySteps.get(steps) ?? []), opCase]);
   }
-  const groups = [...bySteps.values()].flatMap((alike) =>
+  return [...bySteps.values()].flatMap((alike) =>
     Array.from({ length: Math.ceil(alike.length / GROUP) }, (_, g) => alike.slice(g * GROUP, (g + 1) * GROUP)),
   );
-  return [...groups, ...stateful.map((opCase) => [opCase])];
 }
 
 const stepTokens = (opCase: OpCase): number[] =>

@@ -1,6 +1,10 @@
 // The pool: every piece once, nothing after the call returns, workers of their own scratch, sleep and wake.
 #include "../pool.h"
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "check.h"
 
 using namespace ultramem;

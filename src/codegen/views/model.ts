@@ -9,7 +9,7 @@ export function schedulesView(plan: Plan, source: string): object {
   const onCpu = plan.target === 'cpu';
   return {
     source,
-    headers: [...(onCpu ? [] : ['addon/device.h']), 'addon/model.h', 'cpu/pool.h'],
+    headers: [...(onCpu ? [] : ['addon/launch_list.h']), 'addon/model.h'],
     functions: [
       { name: 'prepare', argsType: 'PrepareArgs' },
       ...(onCpu ? steps.map((name) => ({ name, argsType: 'StepArgs' })) : []),
@@ -18,7 +18,7 @@ export function schedulesView(plan: Plan, source: string): object {
       ? []
       : [
           ...deviceSteps(plan).map(({ name }) => `extern const LaunchList step_${name};`),
-          'std::shared_ptr<addon::Device> open_device();',
+          'addon::Device* open_device();',
         ],
   };
 }

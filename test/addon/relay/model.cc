@@ -1,6 +1,7 @@
 // A hand-written model for tests of the addon: a language model over 257 ids whose favourite next id is
 // table[(sum of the ids so far) mod 257], with a state, both kinds of weights, a prepare step and a step that can be slow.
 #include "../../../native/addon/model.h"
+#include "../../../native/cpu/pool.h"
 
 #include <chrono>
 #include <cstring>
