@@ -5,7 +5,8 @@ import { printPlan } from '../plan/print.ts';
 import { render } from './render.ts';
 import { emitRuntimeClass } from './runtime-class.ts';
 import { instrumentedFlags, numericFlags } from './simt-flags.ts';
-import { kernelsView, launchesView, simtView } from './views/device.ts';
+import { kernelsView } from './views/device-kernels.ts';
+import { launchesView, simtView } from './views/device-launches.ts';
 import { modelView, schedulesView } from './views/model.ts';
 import { prepareView, stepView } from './views/schedule.ts';
 

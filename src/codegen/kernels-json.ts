@@ -6,7 +6,8 @@ import { type DevicePlan, deviceSteps } from '../plan/plans.ts';
 import type { Buffer, Space, View } from '../plan/types.ts';
 import { type DType, dtypeBytes } from '../support/dtype.ts';
 import { invariant } from '../support/errors.ts';
-import { kernelName, placeOf, tokensAt } from './views/device.ts';
+import { kernelNames, placeOf } from './views/device-kernels.ts';
+import { tokensAt } from './views/device-launches.ts';
 
 /** Of the form of kernels.json: raised where a reader of the old form would misread the new one. */
 export const kernelsVersion = 1;
@@ -31,7 +32,7 @@ export interface ArgumentDescription {
 }
 
 export interface LaunchDescription {
-  /** An extern "C" function of the source. */
+  /** An extern "C" function of the source; several launches may share one. */
   readonly kernel: string;
   /** What it computes, and the line of the model that says so. */
   readonly computes: string;
@@ -95,6 +96,7 @@ export const describeKernels = (plan: DevicePlan): KernelsDescription => ({
 
 function describeVariant(plan: DevicePlan, variant: DeviceStep): VariantDescription {
   const buffers = new Map(variant.buffers.map((b) => [b.name, b]));
+  const kernels = kernelNames(variant);
   return {
     variant: variant.name,
     tokens: [variant.minTokens, variant.maxTokens],
@@ -104,7 +106,8 @@ function describeVariant(plan: DevicePlan, variant: DeviceStep): VariantDescript
       ...(variant.maxTokens > 1 ? [tokens] : []),
     ],
     launches: variant.launches.map((launch, i) => ({
-      ...describeLaunch(variant, launch, i),
+      kernel: kernels[i]!,
+      ...describeLaunch(launch),
       arguments: [
         ...launch.pointers.flatMap((p) =>
           p.view === null ? [] : [argument(p, p.view, buffers.get(p.view.buffer), plan)],
@@ -115,10 +118,9 @@ function describeVariant(plan: DevicePlan, variant: DeviceStep): VariantDescript
   };
 }
 
-function describeLaunch(variant: DeviceStep, launch: DeviceLaunch, i: number): Omit<LaunchDescription, 'arguments'> {
+function describeLaunch(launch: DeviceLaunch): Omit<LaunchDescription, 'kernel' | 'arguments'> {
   const { kernel: calls, computes, grid, block, shared, stream, after, constants, scalars, map } = launch;
   return {
-    kernel: kernelName(variant, launch, i),
     computes,
     place: placeOf(launch),
     grid,
