@@ -8,9 +8,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { markdownTable } from 'markdown-table';
 import { compile, loadModel } from 'ultramem/compile';
+import { median } from 'ultramem/profile';
 import { openNative, requireAddon, type Session } from 'ultramem/runtime';
 import { machine } from './machine.ts';
-import { median } from './rounds.ts';
 
 const SEQUENCES = 16;
 const PROMPT = 192;

@@ -11,11 +11,11 @@ import { markdownTable } from 'markdown-table';
 import { model } from 'ultramem';
 import { compile } from 'ultramem/compile';
 import { ultramemV1 } from 'ultramem/models';
+import { type Contender, inRounds } from 'ultramem/profile';
 import { openNative, requireAddon, type Tensor } from 'ultramem/runtime';
 import { layerOnnx } from './layer-onnx.ts';
 import { type LayerWeights, layerWeights, Random, sizes } from './layer-weights.ts';
 import { machine } from './machine.ts';
-import { type Contender, inRounds } from './rounds.ts';
 
 /** As much of onnxruntime-node as is used. */
 interface OnnxRuntime {

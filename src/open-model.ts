@@ -8,9 +8,9 @@ import { compile, fusedGraph, type Model, type Precision, trace } from './compil
 import { describeGraph, loadInterpreted } from './interpret-engine.ts';
 import { cudaObstacle } from './machine.ts';
 import {
-  type DescribedTensor,
   type LoadedModel,
   loadNative,
+  type ModelDescription,
   type NativeModel,
   type Observe,
   requireAddon,
@@ -39,8 +39,8 @@ export interface OpenOptions {
   readonly onTarget?: (target: 'cpu' | 'cuda', why: string) => void;
 }
 
-/** Inputs that a model's steps take. Throws what tracing throws. */
-export const inputsOf = (model: Model): readonly DescribedTensor[] => describeGraph(trace(model)).inputs;
+/** What a model takes and gives, by name. Throws what tracing throws. */
+export const describeModel = (model: Model): ModelDescription => describeGraph(trace(model));
 
 /**
  * Compiles the model where the target wants it, loads the weights, and opens a session; disposing it frees all of them.

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { benchVerb } from './bench.ts';
 import { compileVerb } from './compile.ts';
 import { doctorVerb } from './doctor.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -23,6 +24,7 @@ export const verbs = [
   verifyVerb,
   inspectVerb,
   profileVerb,
+  benchVerb,
   doctorVerb,
 ] as const;
 

@@ -20,6 +20,13 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (tex
   };
 }
 
+/** Whole numbers from 1 with commas between them. */
+export function numberList(list: string): readonly number[] {
+  const numbers = list.split(',').map(Number);
+  if (/^\d+(,\d+)*$/.test(list) && numbers.every((n) => Number.isSafeInteger(n) && n >= 1)) return numbers;
+  throw new InvalidArgumentError('Wanted whole numbers from 1, with commas between them.');
+}
+
 /** A number within bounds. */
 export function numberBetween(least: number, most: number): (text: string) => number {
   return (text) => {

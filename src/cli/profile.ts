@@ -2,12 +2,12 @@
 
 import { writeFile } from 'node:fs/promises';
 import Table from 'cli-table3';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { Precision } from '../compile.ts';
 import type { Bytes, Figures, Profile, ProfiledStep } from '../profile/index.ts';
 import { cannotObserve } from '../support/errors/session.ts';
 import { readModel } from './open-session.ts';
-import { configOption, examples, jsonOption, precisionOption, targets, wholeNumber } from './options.ts';
+import { configOption, examples, jsonOption, numberList, precisionOption, targets, wholeNumber } from './options.ts';
 import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -43,7 +43,7 @@ export function profileVerb(terminal: Terminal): Command {
     .description('count what the kernels of a model move and do, launch by launch')
     .argument('<model>', 'TypeScript file of the model')
     .addOption(
-      new Option('--tokens <list>', 'tokens of the steps to count, as 1,16').argParser(tokenList).default([1], '1'),
+      new Option('--tokens <list>', 'tokens of the steps to count, as 1,16').argParser(numberList).default([1], '1'),
     )
     .option('--weights <path>', 'safetensors file, index of shards, or folder (default: random weights)')
     .addOption(configOption())
@@ -86,12 +86,6 @@ export function profileVerb(terminal: Terminal): Command {
       terminal.print(`\n${remarks(result)}`);
       if (flags.traceEvents !== undefined) terminal.note(`launches written to ${flags.traceEvents}`);
     });
-}
-
-function tokenList(list: string): readonly number[] {
-  const numbers = list.split(',').map(Number);
-  if (/^\d+(,\d+)*$/.test(list) && numbers.every((n) => Number.isSafeInteger(n) && n >= 1)) return numbers;
-  throw new InvalidArgumentError('Wanted whole numbers from 1, with commas between them.');
 }
 
 /** One row of both tables. */

@@ -48,7 +48,7 @@ export function runVerb(terminal: Terminal): Command {
     .action(async (file: string, flags: RunFlags) => {
       const { openSafetensors, writeSafetensors } = await import('../runtime/index.ts');
       const { traceTo } = await import('../trace-run.ts');
-      const { inputsOf } = await import('../open-model.ts');
+      const { describeModel } = await import('../open-model.ts');
       const { readStepInputs } = await import('../verify/step-inputs.ts');
       if (flags.trace !== undefined && flags.target !== 'simt') {
         throw optionNeeded('--target simt', 'launches are traced there alone', 'Add it, or leave --trace out.');
@@ -56,7 +56,7 @@ export function runVerb(terminal: Terminal): Command {
       const files = await openSafetensors(flags.inputs);
       const started = performance.now();
       const model = await readModel(terminal, file, flags);
-      const step = await readStepInputs(files, inputsOf(model));
+      const step = await readStepInputs(files, describeModel(model).inputs);
       const tracing = flags.trace === undefined ? undefined : await traceTo(flags.trace, model, flags);
       await using session = await openSession(terminal, model, flags, step.sequences, tracing?.observe);
       const ready = performance.now();

@@ -1,5 +1,6 @@
-// Public face of the profiler: what a program needs to count the kernels of a model.
+// Public face of the profiler: what a program needs to count the kernels of a model, and to time its steps.
 
+export { type Bench, type BenchedStep, type BenchOptions, bench } from './bench.ts';
 export { type ProjectedDevice, projectedDevices } from './devices.ts';
 export {
   type Bytes,
@@ -13,4 +14,5 @@ export {
   profile,
   totalOf,
 } from './profile.ts';
+export { type Contender, inRounds, median, type Rounds, type RoundsOptions, type Timing } from './rounds.ts';
 export { type TraceEvent, type TraceFile, traceEvents } from './trace-events.ts';

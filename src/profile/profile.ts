@@ -1,16 +1,15 @@
 // Kernel by kernel, what a step had to move and compute beside what its kernels did, counted by the simt target.
 
 import { type Model, type Precision, translate } from '../compile.ts';
-import { loadCompiled } from '../open-model.ts';
+import { describeModel, loadCompiled } from '../open-model.ts';
 import type { DeviceLaunch } from '../plan/device/launch.ts';
 import { leastTraffic, type Run, type StepShape, type Traffic, trafficOf } from '../plan/device/traffic.ts';
 import type { DevicePlan } from '../plan/plans.ts';
 import type { Variant } from '../plan/types.ts';
-import type { LaunchCounters, ModelDescription, NativeModel, WeightsLike } from '../runtime/index.ts';
+import type { LaunchCounters, NativeModel, WeightsLike } from '../runtime/index.ts';
 import { sessionSymbols } from '../runtime/session.ts';
-import { optionInvalid, tooManyTokens } from '../support/errors/session.ts';
 import { projectedDevices, projectedSeconds, projectionNote } from './devices.ts';
-import { describeStep, randomStep, randomWeights, sequencesFor } from './random-step.ts';
+import { describeStep, randomStep, randomWeights, requireSteps, sequencesFor } from './random-step.ts';
 
 export interface ProfileOptions {
   /** Tokens of each step that is counted. */
@@ -99,7 +98,7 @@ export async function profile(model: Model, options: ProfileOptions): Promise<Pr
   const { tokens, weights, past, precision = 'f32', fuse = true, signal, onProgress } = options;
   const plan = translate(model, { target: 'simt', precision, fuse }).plan as DevicePlan;
   requireSteps(plan, tokens);
-  const random = weights === undefined ? randomWeights(describePlan(plan), SEED) : weights;
+  const random = weights === undefined ? randomWeights(describeModel(model), SEED) : weights;
   const loaded = await loadCompiled(model, random, {
     target: 'simt',
     precision,
@@ -125,29 +124,6 @@ export async function profile(model: Model, options: ProfileOptions): Promise<Pr
   } finally {
     loaded.dispose();
   }
-}
-
-/** @throws UltramemError option-invalid, too-many-tokens */
-function requireSteps(plan: DevicePlan, tokens: readonly number[]): void {
-  if (tokens.length === 0) throw optionInvalid('tokens', '[]', 'one number or more');
-  const { name, bound } = plan.symbols.find(({ scope }) => scope === 'step') ?? { name: 'T', bound: 1 };
-  for (const T of tokens) {
-    if (!(Number.isInteger(T) && T >= 1)) throw optionInvalid('tokens', T, `an integer from 1 to ${bound}`);
-    if (T > bound) throw tooManyTokens(name, T, bound);
-  }
-}
-
-/** What weights of a plan are called and how they are shaped. */
-function describePlan(plan: DevicePlan): ModelDescription {
-  const described = ({ name, type, below }: DevicePlan['inputs'][number]) => ({ name, ...type, below });
-  return {
-    name: plan.name,
-    symbols: plan.symbols,
-    inputs: plan.inputs.map(described),
-    outputs: plan.outputs.map(described),
-    weights: plan.weights.map((weight) => ({ ...described(weight), optional: weight.optional })),
-    states: plan.states.map(described),
-  };
 }
 
 async function countStep(

@@ -1,10 +1,11 @@
-// Weights and inputs for a model that is to be counted, not used: random, the same for the same seed, within all bounds.
+// Weights and inputs for a model that is to be counted or timed, not used: random, the same for the same seed, within all bounds.
 
 import type { Run } from '../plan/device/traffic.ts';
 import { FEW_TOKENS } from '../plan/variants.ts';
 import { convert } from '../runtime/convert.ts';
 import { type DescribedTensor, type ModelDescription, type SymbolValues, sizesOf } from '../runtime/description.ts';
 import { isFloat } from '../support/dtype.ts';
+import { optionInvalid, tooManyTokens } from '../support/errors/session.ts';
 import { toBf16, toF16 } from '../support/float-bits.ts';
 import { elements, type Tensor, tensor } from '../support/tensor.ts';
 
@@ -13,6 +14,19 @@ export interface RandomStep {
   readonly inputs: Readonly<Record<string, Tensor>>;
   /** Per sequence; none where steps know no positions. */
   readonly runs: readonly Run[];
+}
+
+/**
+ * That a model can run steps of so many tokens.
+ * @throws UltramemError option-invalid, too-many-tokens
+ */
+export function requireSteps({ symbols }: Pick<ModelDescription, 'symbols'>, tokens: readonly number[]): void {
+  if (tokens.length === 0) throw optionInvalid('tokens', '[]', 'one number or more');
+  const { name, bound } = symbols.find(({ scope }) => scope === 'step') ?? { name: 'T', bound: 1 };
+  for (const T of tokens) {
+    if (!(Number.isInteger(T) && T >= 1)) throw optionInvalid('tokens', T, `an integer from 1 to ${bound}`);
+    if (T > bound) throw tooManyTokens(name, T, bound);
+  }
 }
 
 /** Weights by name. Those of one axis (norms, biases) are 1; others keep the size of what they multiply. */

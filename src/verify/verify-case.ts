@@ -5,7 +5,7 @@ import { loadModel, type Model, trace } from '../compile.ts';
 import { live } from '../ir/index.ts';
 import { transpose } from '../ir/ops/transpose.ts';
 import { referencePermutation } from '../models/index.ts';
-import { inputsOf, type OpenOptions, openModel } from '../open-model.ts';
+import { describeModel, type OpenOptions, openModel } from '../open-model.ts';
 import { elements, type Tensor } from '../support/tensor.ts';
 import { type Comparison, limits } from './compare.ts';
 import { compareAll } from './expected.ts';
@@ -52,7 +52,7 @@ export async function verifyCase(golden: Golden, options: VerifyOptions): Promis
   }
   const file = fileURLToPath(new URL(`../../examples/${builder.file}`, import.meta.url));
   const model = await loadModel(file, { name, config });
-  const step = await readStepInputs(golden.files, inputsOf(model));
+  const step = await readStepInputs(golden.files, describeModel(model).inputs);
   await using session = await openModel(model, golden.files, { ...options, maxSequences: step.sequences, taps: true });
   const outputs = await session.forward(step.inputs, { signal: options.signal });
   const computed = named(outputs);

@@ -26,15 +26,23 @@ export interface Rounds {
   }[];
 }
 
+export interface RoundsOptions {
+  readonly rounds: number;
+  /** Of calls that count, per contender and round. */
+  readonly seconds: number;
+  readonly onProgress?: ((fraction: number) => void) | undefined;
+}
+
 /** Each round gives every contender a pause, calls not counted, then `seconds` of calls, at least three. */
 export async function inRounds(
   contenders: readonly Contender[],
-  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
+  { rounds, seconds, onProgress }: RoundsOptions,
 ): Promise<Rounds> {
   const times = contenders.map(() => [] as number[]);
   const medians = contenders.map(() => [] as number[]);
   for (let round = 0; round < rounds; round++) {
     for (const [c, contender] of contenders.entries()) {
+      onProgress?.((round + c / contenders.length) / rounds);
       await new Promise((resolve) => setTimeout(resolve, 20)); // the last one's idle threads stop spinning
       const own: number[] = [];
       await callFor(contender, seconds / 4, []);
