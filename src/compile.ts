@@ -14,12 +14,12 @@ import { verify } from './ir/verify.ts';
 import { hoistWeights } from './passes/hoistWeights.ts';
 import { runPasses } from './passes/run-passes.ts';
 import { storeNarrow } from './passes/store-narrow.ts';
+import { storeWeightsNarrow } from './passes/store-weights-narrow.ts';
 import { tapsAsOutputs } from './passes/taps-as-outputs.ts';
 import { makeDevicePlan, makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plans.ts';
 import { printPlan } from './plan/print.ts';
 import { debug } from './support/debug.ts';
-import { precisionUnsupported } from './support/errors/plan.ts';
 
 export type { Built, KernelResources, Model };
 export { trace };
@@ -29,7 +29,10 @@ export type Precision = 'f32' | 'bf16';
 export interface CompileOptions extends Partial<Omit<BuildOptions, 'keep'>> {
   /** `simt`: the CUDA kernels, run thread by thread on the CPU with every access checked; slow. */
   readonly target?: 'cpu' | 'cuda' | 'simt';
-  /** How weights, states and values of a step are stored; arithmetic is f32 or wider. Default f32; bf16 on devices. */
+  /**
+   * How floats are stored; arithmetic is f32 or wider. Default f32. bf16: on devices weights, states and values of a step; on
+   * the CPU weights that steps multiply with or gather from.
+   */
   readonly precision?: Precision | undefined;
   /** Give the taps that survive fusion as further outputs, to compare them with a reference. */
   readonly taps?: boolean;
@@ -53,21 +56,21 @@ export const loadModel = (file: string, config?: unknown): Promise<Model> => imp
 export type TranslateOptions = Pick<CompileOptions, 'taps' | 'target' | 'precision' | 'fuse'>;
 
 /** What is planned of a traced graph. */
-export function fusedGraph(traced: Graph, { taps, precision, fuse }: TranslateOptions): Graph {
+export function fusedGraph(traced: Graph, { taps, precision, fuse, target = 'cpu' }: TranslateOptions): Graph {
   const { graph } = runPasses(traced, fuse === false ? unfused : {});
   const fused = taps ? tapsAsOutputs(graph) : graph;
-  return precision === 'bf16' ? verify(storeNarrow(fused)) : fused;
+  if (precision !== 'bf16') return fused;
+  return verify(target === 'cpu' ? storeWeightsNarrow(fused) : storeNarrow(fused));
 }
 
 /**
  * Model → text, without touching disk or starting programs. The same model gives the same bytes.
- * @throws UltramemError precision-unsupported, unsupported-shape; what tracing and passes throw
+ * @throws UltramemError unsupported-shape; what tracing and passes throw
  */
 export function translate(model: Model, options: TranslateOptions = {}): Stages {
   const timed = timer();
   const { target = 'cpu' } = options;
   const onDevice = target !== 'cpu';
-  if (options.precision === 'bf16' && !onDevice) throw precisionUnsupported('bf16', target);
   const traced = timed('trace', () => trace(model)); //                       dsl  → ir: nodes with types and call sites
   const fused = timed('passes', () => fusedGraph(traced, options)); //        ir   → ir: fold, fuse, hoist what is known at load
   const plan = timed('plan', () => (onDevice ? makeDevicePlan(fused) : makePlan(fused))); //                       ir   → plan: kernels, views, buffers, variants

@@ -135,6 +135,6 @@ async function interpreted(model: Model, weights: WeightsLike, options: OpenOpti
   const asked = taps === undefined ? {} : { taps };
   // What is stored narrow follows from fusion, whose taps are outputs.
   if (precision === 'bf16')
-    return loadInterpreted(fusedGraph(trace(model), { precision, ...asked }), weights, { signal });
+    return loadInterpreted(fusedGraph(trace(model), { precision, target: 'simt', ...asked }), weights, { signal });
   return loadInterpreted(trace(model), weights, { signal, ...asked });
 }

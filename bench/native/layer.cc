@@ -15,13 +15,13 @@ int main() {
   const double peak = multiply_add_peak();
   std::printf("multiply-add peak of one thread: %.1f GFLOP/s\n", peak);
   Numbers numbers(1);
-  const float* query_weight = numbers.array(packed_floats(2 * DK, D));
+  const float* query_weight = numbers.array(packed_elements<float>(2 * DK, D));
   const float* norm_weight = numbers.array(DK);
-  const float* folded[2] = {numbers.array(H * packed_floats(KEYS, DK)), numbers.array(H * packed_floats(KEYS, DK))};
+  const float* folded[2] = {numbers.array(H * packed_elements<float>(KEYS, DK)), numbers.array(H * packed_elements<float>(KEYS, DK))};
   const float* keys[2] = {numbers.array(H * KEYS * RANK * DK), numbers.array(H * KEYS * RANK * DK)};
   const float* cores = numbers.array(H * CORES * RANK * RANK);
   const float* table = numbers.array(ROWS * DV);
-  const float* projection = numbers.array(packed_floats(D, E * DV));
+  const float* projection = numbers.array(packed_elements<float>(D, E * DV));
   std::vector<int32_t> shuffle(E * ROWS);
   for (size_t i = 0; i < shuffle.size(); i++) shuffle[i] = int32_t(i);
   std::shuffle(shuffle.begin(), shuffle.end(), std::minstd_rand(1));

@@ -10,7 +10,7 @@ template <int64_t N, int64_t K>
 void measure(Pool& pool) {
   Numbers numbers(1);
   float* w = numbers.array(N * K);
-  float* packed = numbers.array(packed_floats(N, K));
+  float* packed = numbers.array(packed_elements<float>(N, K));
   pack_linear(pool, N, K, w, K, 1, packed);
   for (int64_t T : {1, 2, 3, 4, 5, 6, 16, 64, 256}) {
     float* x = numbers.array(T * K);
@@ -19,7 +19,7 @@ void measure(Pool& pool) {
     const double flops = 2.0 * T * N * K;
     std::printf("linear %lldx%lld T=%-4lld threads %d  min %8.1f us  median %8.1f us  %6.1f GFLOP/s  %5.1f GB/s of weights\n",
                 (long long)N, (long long)K, (long long)T, pool.threads(), times.min, times.median, flops / times.min / 1e3,
-                4e-3 * packed_floats(N, K) / times.min);
+                4e-3 * packed_elements<float>(N, K) / times.min);
   }
 }
 

@@ -1,26 +1,39 @@
-// y[t,n] = Σ_k x[t,k]·w[n,k] over weights packed once into panels of 64 columns: panel p holds columns 64p … 64p+63 as
-// [K][64] floats, zero past N, so that one step of k reads one run of memory.
+// y[t,n] = Σ_k x[t,k]·w[n,k] over weights packed once into panels of 64 columns: panel p holds columns 64p … 64p+63, zero past
+// N, so that one step of k reads one run of memory: as [K][64] floats, or as [K/2][64][2] of bf16, zero past K.
 #pragma once
 #include "pool.h"
-#include "simd.h"
+#include "stored.h"
 
 namespace ultramem {
 
 constexpr int PANEL = 64;
 
-constexpr size_t packed_floats(size_t N, size_t K) { return round_up(N, PANEL) * K; }
+// Elements of k that lie side by side in a panel, and k as a panel holds it.
+template <class E>
+constexpr int64_t kGroup = std::is_same_v<E, BF16> ? 2 : 1;
+template <class E>
+constexpr int64_t panel_rows(int64_t K) {
+  return int64_t(round_up(size_t(K), size_t(kGroup<E>)));
+}
 
-// packed[(n/64)·K·64 + k·64 + n%64] = w[n·ldn + k·ldk]. packed: packed_floats(N, K), 64-byte aligned.
-inline void pack_linear(Pool& pool, int64_t N, int64_t K, const float* w, int64_t ldn, int64_t ldk, float* packed) {
-  constexpr int64_t RUN = 16;  // k per block: a cache line of each of the panel's rows of w
+template <class E>
+constexpr size_t packed_elements(size_t N, size_t K) {
+  return round_up(N, PANEL) * size_t(panel_rows<E>(int64_t(K)));
+}
+
+// Element k of column c of a panel, of w[n·ldn + k·ldk]. packed: packed_elements<E>(N, K), 64-byte aligned.
+template <class E>
+void pack_linear(Pool& pool, int64_t N, int64_t K, const E* w, int64_t ldn, int64_t ldk, E* packed) {
+  constexpr int64_t RUN = 16, G = kGroup<E>;  // k per block: a cache line of each of the panel's rows of w
+  const int64_t rows = panel_rows<E>(K);
   pool.parallel((N + PANEL - 1) / PANEL, [&](int64_t panel, int) {
-    float* to = packed + panel * K * PANEL;
-    const float* from = w + panel * PANEL * ldn;
+    E* to = packed + panel * rows * PANEL;
+    const E* from = w + panel * PANEL * ldn;
     const int64_t columns = N - panel * PANEL < PANEL ? N - panel * PANEL : PANEL;
-    for (int64_t first = 0; first < K; first += RUN) {
-      const int64_t last = first + RUN < K ? first + RUN : K;
+    for (int64_t first = 0; first < rows; first += RUN) {
+      const int64_t last = first + RUN < rows ? first + RUN : rows;
       for (int64_t c = 0; c < PANEL; c++)
-        for (int64_t k = first; k < last; k++) to[k * PANEL + c] = c < columns ? from[c * ldn + k * ldk] : 0.0f;
+        for (int64_t k = first; k < last; k++) to[(k / G * PANEL + c) * G + k % G] = c < columns && k < K ? from[c * ldn + k * ldk] : E{};
     }
   });
 }
@@ -55,6 +68,52 @@ __attribute__((always_inline)) inline void multiply_tile(int64_t K, const float*
   }
 }
 
+// The same over a panel of bf16, widened: k is even but where it ends.
+template <int ROWS, int VECTORS>
+__attribute__((always_inline)) inline void multiply_tile(int64_t K, const float* x, int64_t ldx, const BF16* w,
+                                                         Vec (&sums)[ROWS][VECTORS]) {
+  const float* row[ROWS];
+  for (int r = 0; r < ROWS; r++) row[r] = x + r * ldx;
+  const auto add = [&](int64_t k, const Vec (&column)[VECTORS]) {
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; r++) {
+      const Vec a = splat(row[r][k]);
+#pragma GCC unroll 16
+      for (int c = 0; c < VECTORS; c++) sums[r][c] = multiply_add(a, column[c], sums[r][c]);
+    }
+  };
+  for (int64_t k = 0; k < K; k += 2, w += 2 * PANEL) {
+    const int32_t* pairs = reinterpret_cast<const int32_t*>(w);
+    Vec column[VECTORS];
+#pragma GCC unroll 16
+    for (int c = 0; c < VECTORS; c++) column[c] = first_of_pairs(load(pairs + c * LANES));
+    add(k, column);
+    if (k + 1 == K) return;
+#pragma GCC unroll 16
+    for (int c = 0; c < VECTORS; c++) column[c] = second_of_pairs(load(pairs + c * LANES));
+    add(k + 1, column);
+  }
+}
+
+// The same with x rounded to bf16 as well, zero past K; K and ldx are even.
+template <int ROWS, int VECTORS>
+__attribute__((always_inline)) inline void multiply_tile(int64_t K, const BF16* x, int64_t ldx, const BF16* w,
+                                                         Vec (&sums)[ROWS][VECTORS]) {
+  for (int64_t k = 0; k < K; k += 2, w += 2 * PANEL) {
+    IntVec column[VECTORS];
+#pragma GCC unroll 16
+    for (int c = 0; c < VECTORS; c++) column[c] = load(reinterpret_cast<const int32_t*>(w) + c * LANES);
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; r++) {
+      int32_t pair;
+      std::memcpy(&pair, x + r * ldx + k, 4);
+      const IntVec a = splat(pair);
+#pragma GCC unroll 16
+      for (int c = 0; c < VECTORS; c++) sums[r][c] = multiply_add_pairs(a, column[c], sums[r][c]);
+    }
+  }
+}
+
 // Calls body.template operator()<ROWS>(first) over rows [0, T) in tiles of nearly equal height, at most TILE_ROWS.
 template <class Body>
 inline void for_tiles(int64_t T, const Body& body) {
@@ -72,15 +131,16 @@ inline void for_tiles(int64_t T, const Body& body) {
   }
 }
 
-template <int64_t N, int64_t K>
+constexpr int64_t LINEAR_BLOCK = 48;  // tokens that share a reading of a panel
+
+template <int64_t N, int64_t K, class E = float>
 constexpr size_t linear_scratch() {
-  return 0;
+  return kMultipliesPairs && std::is_same_v<E, BF16> ? size_t(LINEAR_BLOCK * panel_rows<E>(K)) * sizeof(E) : 0;
 }
 
 // Adds (or, at the first run of k, stores) the products of one panel's run of k into y (T, columns).
-template <int ROWS>
-inline void linear_tile(int64_t K, const float* x, int64_t ldx, const float* w, bool first, int64_t columns, float* y,
-                        int64_t ldy) {
+template <int ROWS, class X, class E>
+inline void linear_tile(int64_t K, const X* x, int64_t ldx, const E* w, bool first, int64_t columns, float* y, int64_t ldy) {
   constexpr int VECTORS = tile_vectors(ROWS), WIDTH = VECTORS * LANES;
   for (int64_t n = 0; n < columns; n += WIDTH) {
     Vec sums[ROWS][VECTORS] = {};
@@ -92,7 +152,7 @@ inline void linear_tile(int64_t K, const float* x, int64_t ldx, const float* w, 
           if (lanes(c) >= LANES) sums[r][c] = load(from);
           else if (lanes(c) > 0) sums[r][c] = load_first(from, lanes(c));
         }
-    multiply_tile(K, x, ldx, w + n, sums);
+    multiply_tile(K, x, ldx, w + n * kGroup<E>, sums);
     for (int r = 0; r < ROWS; r++)
       for (int c = 0; c < VECTORS; c++) {
         float* to = y + r * ldy + n + c * LANES;
@@ -103,27 +163,42 @@ inline void linear_tile(int64_t K, const float* x, int64_t ldx, const float* w, 
 }
 
 // x (T, K) with token stride ldx, packed as pack_linear leaves it, y (T, N) with token stride ldy; strides in floats.
-// y must not overlap x. Each sum runs over k in order, so a token's result does not depend on the others.
-template <int64_t N, int64_t K>
-void linear(Pool& pool, int64_t T, const float* x, int64_t ldx, const float* packed, float* y, int64_t ldy) {
-  constexpr int64_t PANELS = (N + PANEL - 1) / PANEL;
-  constexpr int64_t RUN = 512;   // k whose 128 KiB of a panel stay in L2 while a block's tiles pass over them
-  constexpr int64_t BLOCK = 48;  // tokens
-  const int64_t blocks = (T + BLOCK - 1) / BLOCK;
-  const auto piece = [&](int64_t panel, int64_t first, int64_t tokens) {
+// y must not overlap x. Over f32 each sum runs over k in order, so a token's result does not depend on the others. Over bf16 so
+// do those of up to TILE_ROWS tokens; more are rounded to bf16 themselves where the processor multiplies pairs of it.
+template <int64_t N, int64_t K, class E>
+void linear(Pool& pool, int64_t T, const float* x, int64_t ldx, const E* packed, float* y, int64_t ldy) {
+  constexpr int64_t PANELS = (N + PANEL - 1) / PANEL, DEPTH = panel_rows<E>(K);
+  constexpr int64_t RUN = 512;  // k whose 128 KiB of a panel stay in L2 while a block's tiles pass over them
+  constexpr bool ROUNDS = linear_scratch<N, K, E>() > 0;
+  const int64_t blocks = (T + LINEAR_BLOCK - 1) / LINEAR_BLOCK;
+  const auto multiply = [&](int64_t panel, int64_t depth, int64_t first, int64_t tokens, const auto* rows, int64_t ld) {
     const int64_t columns = N - panel * PANEL < PANEL ? N - panel * PANEL : PANEL;
-    const int64_t run = tokens <= TILE_ROWS ? K : RUN;
-    for (int64_t k = 0; k < K; k += run)
-      for_tiles(tokens, [&]<int ROWS>(int64_t tile) {
-        const int64_t t = first + tile;
-        linear_tile<ROWS>(K - k < run ? K - k : run, x + t * ldx + k, ldx, packed + (panel * K + k) * PANEL, k == 0,
-                          columns, y + t * ldy + panel * PANEL, ldy);
+    const int64_t run = tokens <= TILE_ROWS ? depth : RUN;
+    for (int64_t k = 0; k < depth; k += run)
+      for_tiles(tokens, [&]<int ROWS>(int64_t t) {
+        linear_tile<ROWS>(depth - k < run ? depth - k : run, rows + t * ld + k, ld, packed + (panel * DEPTH + k) * PANEL, k == 0,
+                          columns, y + (first + t) * ldy + panel * PANEL, ldy);
       });
   };
+  // Panels of a piece: several where tokens are rounded for it, if pieces are enough.
+  const int64_t most = ROUNDS && T > TILE_ROWS ? PANELS * blocks / 8 : 1;
+  const int64_t group = most < 1 ? 1 : most > 4 ? 4 : most;
   // A block's tokens, then the next panel's: neighbours in time share the panel.
-  pool.parallel(PANELS * blocks, [&](int64_t i, int) {
-    const int64_t block = i % blocks, first = block * T / blocks;
-    piece(i / blocks, first, (block + 1) * T / blocks - first);
+  pool.parallel((PANELS + group - 1) / group * blocks, [&](int64_t i, [[maybe_unused]] int worker) {
+    const int64_t block = i % blocks, first = block * T / blocks, tokens = (block + 1) * T / blocks - first;
+    const int64_t from = i / blocks * group, to = from + group < PANELS ? from + group : PANELS;
+    if constexpr (ROUNDS) {
+      if (tokens > TILE_ROWS) {
+        BF16* const rounded = reinterpret_cast<BF16*>(pool.scratch(worker));
+        for (int64_t t = 0; t < tokens; t++) {
+          round_row(x + (first + t) * ldx, K, rounded + t * DEPTH);
+          if constexpr (K < DEPTH) rounded[t * DEPTH + K] = {};
+        }
+        for (int64_t panel = from; panel < to; panel++) multiply(panel, DEPTH, first, tokens, rounded, DEPTH);
+        return;
+      }
+    }
+    for (int64_t panel = from; panel < to; panel++) multiply(panel, K, first, tokens, x + first * ldx, ldx);
   });
 }
 

@@ -33,10 +33,11 @@ constexpr size_t rescore_topk_scratch() {
 // row_index, col_index [T,H,M] (into the N keys of each side), q_row, q_col (QueryHead, QueryRank as gather_dot),
 // keys_row, keys_col [H,N,R,D], core [H,C,R,R], shuffle [N*N] or null → slot [T,H,K] = row_index*N + col_index, then
 // shuffle[slot]; scores [T,H,K,C]. Indices are clamped.
-template <int64_t H, int64_t N, int64_t R, int64_t D, int64_t M, int64_t C, int64_t K, int64_t QueryHead, int64_t QueryRank>
+template <int64_t H, int64_t N, int64_t R, int64_t D, int64_t M, int64_t C, int64_t K, int64_t QueryHead, int64_t QueryRank,
+          class E>
 void rescore_topk(Pool& pool, int64_t T, const int32_t* row_index, int64_t ldri, const int32_t* col_index, int64_t ldci,
-                  const float* q_row, int64_t ldqr, const float* q_col, int64_t ldqc, const float* keys_row,
-                  const float* keys_col, const float* core, const int32_t* shuffle, int32_t* slot, int64_t ldslot,
+                  const float* q_row, int64_t ldqr, const float* q_col, int64_t ldqc, const E* keys_row,
+                  const E* keys_col, const float* core, const int32_t* shuffle, int32_t* slot, int64_t ldslot,
                   float* scores, int64_t ldscores, Prefetch next) {
   const auto clamped = [](int32_t i) { return i < 0 ? 0 : i >= N ? N - 1 : static_cast<int64_t>(i); };
   const bool ahead = next.base && next.rows > 0 && T * H * K * next.row_bytes <= kPrefetchBytes;

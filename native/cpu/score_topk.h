@@ -46,14 +46,15 @@ constexpr size_t score_topk_scratch() {
 }
 
 // scores (T, lds) of T tokens against panels [0, panels) of keys.
-inline void score_panels(int64_t T, int64_t D, const float* q, int64_t ldq, const float* packed, int64_t panels, float* scores,
+template <class E>
+inline void score_panels(int64_t T, int64_t D, const float* q, int64_t ldq, const E* packed, int64_t panels, float* scores,
                          int64_t lds) {
   for (int64_t p = 0; p < panels; p++)
     for_tiles(T, [&]<int ROWS>(int64_t t) {
       constexpr int VECTORS = tile_vectors(ROWS), WIDTH = VECTORS * LANES;
       for (int64_t n = 0; n < PANEL; n += WIDTH) {
         Vec sums[ROWS][VECTORS] = {};
-        multiply_tile(D, q + t * ldq, ldq, packed + p * D * PANEL + n, sums);
+        multiply_tile(D, q + t * ldq, ldq, packed + p * panel_rows<E>(D) * PANEL + n * kGroup<E>, sums);
         for (int r = 0; r < ROWS; r++)
           for (int c = 0; c < VECTORS; c++) store(scores + (t + r) * lds + p * PANEL + n + c * LANES, sums[r][c]);
       }
@@ -61,10 +62,10 @@ inline void score_panels(int64_t T, int64_t D, const float* q, int64_t ldq, cons
 }
 
 // q: (T, D) shared by the heads, or (T, H, D) when PerHead; token stride ldq, the D of a head contiguous, heads D apart.
-// packed: H blocks of packed_floats(N, D), each as pack_linear leaves the keys (N, D) of a head.
+// packed: H blocks of packed_elements<E>(N, D), each as pack_linear leaves the keys (N, D) of a head.
 // values (T, H, K), index (T, H, K), contiguous, by the order of topk_select.h. 1 ≤ K ≤ N.
-template <int64_t H, int64_t N, int64_t D, int64_t K, bool PerHead>
-void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const float* packed, float* values, int32_t* index) {
+template <int64_t H, int64_t N, int64_t D, int64_t K, bool PerHead, class E>
+void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const E* packed, float* values, int32_t* index) {
   using Layout = ScoreTopkLayout<H, N, K>;
   using Work = typename Layout::Work;
   using Best = typename Layout::Best;
@@ -84,7 +85,7 @@ void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const float*
     for (int64_t p = part * PANELS / parts; p < end; p += RUN_PANELS) {
       const int64_t panels = end - p < RUN_PANELS ? end - p : RUN_PANELS;
       const int64_t keys = N - p * PANEL < panels * PANEL ? N - p * PANEL : panels * PANEL;
-      score_panels(tokens, D, x, ldq, packed + (head * PANELS + p) * D * PANEL, panels, work.scores, RUN);
+      score_panels(tokens, D, x, ldq, packed + (head * PANELS + p) * panel_rows<E>(D) * PANEL, panels, work.scores, RUN);
       for (int64_t t = 0; t < tokens; t++) {
         const float* scores = work.scores + t * RUN;
         if (parts > 1 || p + panels < end) work.selection.offer(best(t), scores, keys, int32_t(p * PANEL));

@@ -54,7 +54,10 @@ export function tellTarget(terminal: Pick<Terminal, 'note'>): (target: string, w
 }
 
 export const precisionOption = (): Option =>
-  new Option('--precision <type>', 'how weights, caches and values are stored; bf16 on cuda and simt')
+  new Option(
+    '--precision <type>',
+    'how floats are stored: bf16 halves the bytes of weights, and on cuda and simt of caches and values too',
+  )
     .choices(['f32', 'bf16'])
     .default('f32');
 

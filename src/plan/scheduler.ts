@@ -2,7 +2,7 @@
 // weights alone (packing, copies) to the scheduler of prepare.
 
 import { type Graph, type Node, type Result, type Type, typeText, type ValueId } from '../ir/graph.ts';
-import { dtypeBytes } from '../support/dtype.ts';
+import { type DType, dtypeBytes } from '../support/dtype.ts';
 import { invariant } from '../support/errors.ts';
 import { align, placeBuffers, stackBuffers } from './arena.ts';
 import type { DeviceLaunch, DeviceScheduler } from './device/launch.ts';
@@ -43,8 +43,9 @@ export interface Rows {
   readonly ld: number;
 }
 
-/** Floats of a packed weight [N,K]: panels of 64 columns; emitted code asserts that native/cpu/linear.h agrees. */
-export const packedFloats = (n: number, k: number): number => Math.ceil(n / 64) * 64 * k;
+/** Elements of a packed weight [N,K]: panels of 64 columns, pairs of bf16 side by side; see native/cpu/linear.h. */
+export const packedElements = (dtype: DType, n: number, k: number): number =>
+  Math.ceil(n / 64) * 64 * (dtype === 'bf16' ? 2 * Math.ceil(k / 2) : k);
 
 export class Scheduler {
   readonly launches: AnyLaunch[] = [];
@@ -163,6 +164,16 @@ export class Scheduler {
   /** The same elements without any gaps. */
   dense(view: View): View {
     return isDense(view) ? view : this.#copy(view);
+  }
+
+  /** The same elements as f32, for kernels of the CPU that take nothing else: converted when weights load. */
+  widened(view: View): View {
+    if (view.dtype === 'f32' || this.onDevice) return view;
+    return this.prepared(`widened ${JSON.stringify(view)}`, (prepare) => {
+      const wide = prepare.temporary(`${stem(view.buffer)}_wide`, { dtype: 'f32', shape: view.shape });
+      prepare.copyInto(view, wide);
+      return wide;
+    });
   }
 
   /** The view as rows of its last `innerRank` axes (T counts as outside, wherever it stands). */

@@ -1,7 +1,7 @@
 // What a model of bf16 must compute: the interpreter on the same graph, with values stored the same way. Rounding lets close
 // choices fall otherwise, so choices are held to the scores they reach, and what follows from them is compared as they fell.
 
-import { fusedGraph, type Model, type Precision, trace } from '../compile.ts';
+import { fusedGraph, type Model, type Precision, type TranslateOptions, trace } from '../compile.ts';
 import { loadInterpreted } from '../interpret-engine.ts';
 import { type Graph, type Node, Uses, type ValueId } from '../ir/index.ts';
 import type { InputValue, WeightsLike } from '../runtime/index.ts';
@@ -17,15 +17,17 @@ export interface ComputedStep {
   readonly sequences: number;
   readonly outputs: Readonly<Record<string, Tensor>>;
   readonly precision: Exclude<Precision, 'f32'>;
+  /** Whose storage it is. */
+  readonly target: NonNullable<TranslateOptions['target']>;
 }
 
 /** Outputs and kept taps as the interpreter has them; a comparison for every selection. */
 export async function expectedInStorage(
   model: Model,
   weights: WeightsLike,
-  { inputs, sequences, outputs, precision }: ComputedStep,
+  { inputs, sequences, outputs, precision, target }: ComputedStep,
 ): Promise<{ expected: Record<string, Tensor>; choices: Comparison[] }> {
-  const graph = fusedGraph(trace(model), { taps: true, precision });
+  const graph = fusedGraph(trace(model), { taps: true, precision, target });
   const chosen = chosenValues(graph, outputs);
   const choices: Comparison[] = [];
   const settle = (node: Node, own: readonly Tensor[]): readonly Tensor[] => {

@@ -53,11 +53,25 @@ export async function verifyCase(golden: Golden, options: VerifyOptions): Promis
   const file = fileURLToPath(new URL(`../../examples/${builder.file}`, import.meta.url));
   const model = await loadModel(file, { name, config });
   const step = await readStepInputs(golden.files, describeModel(model).inputs);
-  await using session = await openModel(model, golden.files, { ...options, maxSequences: step.sequences, taps: true });
+  let { target } = options;
+  await using session = await openModel(model, golden.files, {
+    ...options,
+    ...{ maxSequences: step.sequences, taps: true },
+    onTarget: (chosen, why) => {
+      target = chosen;
+      options.onTarget?.(chosen, why);
+    },
+  });
   const outputs = await session.forward(step.inputs, { signal: options.signal });
   const computed = named(outputs);
   if (options.precision === 'bf16') {
-    const given = { inputs: step.inputs, sequences: step.sequences, outputs, precision: options.precision };
+    const given = {
+      inputs: step.inputs,
+      sequences: step.sequences,
+      outputs,
+      precision: options.precision,
+      target: target === 'cpu' ? target : ('simt' as const),
+    };
     const { expected, choices } = await expectedInStorage(model, golden.files, given);
     const comparisons = [...compareAll(computed, named(expected), limits.bf16), ...choices];
     const fromReference = await distances(golden, computed);

@@ -24,7 +24,7 @@ const stored = (graph: Graph, data: Data): Data => {
 
 test('weights, caches and values of a decoder are narrow; what crosses the border and what choices hang on is not', () => {
   const traced = trace(decoder);
-  const graph = fusedGraph(traced, { precision: 'bf16' });
+  const graph = fusedGraph(traced, { precision: 'bf16', target: 'cuda' });
   const results = graph.nodes
     .filter(({ stage }) => stage === 'step')
     .flatMap((node) => node.results.map((r) => ({ node, r })));

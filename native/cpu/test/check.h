@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "../convert.h"
 #include "../pool.h"
 
 namespace ultramem::test {
@@ -110,6 +111,17 @@ void expect(const std::string& name, const Rows<T>& rows, double tolerance, cons
         fail(name + " [" + std::to_string(r) + "," + std::to_string(c) + "]: got " + std::to_string(got) + ", want " + std::to_string(want));
     }
   require(name, rows.untouched(), "wrote between the rows");
+}
+
+// The values as elements of E, which they are rounded to.
+template <class E>
+std::vector<E> stored_as(std::vector<float>& values) {
+  std::vector<E> elements;
+  for (float& value : values) {
+    elements.push_back(convert<E>(value));
+    value = to_float(elements.back());
+  }
+  return elements;
 }
 
 template <class T>

@@ -11,7 +11,7 @@ using namespace ultramem::test;
 
 enum class Kind { normal, integers, broken };
 
-template <int64_t H, int64_t N, int64_t D, int64_t K, bool PerHead>
+template <int64_t H, int64_t N, int64_t D, int64_t K, bool PerHead, class E = float>
 void check_shape(int64_t T, Kind kind) {
   const std::string name = "score_topk H=" + std::to_string(H) + " N=" + std::to_string(N) + " D=" + std::to_string(D) + " K=" +
                            std::to_string(K) + " per head " + std::to_string(PerHead) + " T=" + std::to_string(T) + " kind " +
@@ -27,11 +27,12 @@ void check_shape(int64_t T, Kind kind) {
       if (random.below(3) == 0)
         keys[i * D + random.below(D)] = random.below(2) ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity();
 
+  const auto stored = stored_as<E>(keys);
   // What the kernel's own arithmetic may be off by.
   const double tolerance = kind == Kind::integers ? 0 : 1e-5;
   for_thread_counts(name, score_topk_scratch<H, N, D, K, PerHead>(), [&](Pool& pool) {
-    std::vector<float> packed(H * packed_floats(N, D));
-    for (int64_t h = 0; h < H; h++) pack_linear(pool, N, D, keys.data() + h * N * D, D, 1, packed.data() + h * packed_floats(N, D));
+    std::vector<E> packed(H * packed_elements<E>(N, D));
+    for (int64_t h = 0; h < H; h++) pack_linear(pool, N, D, stored.data() + h * N * D, D, 1, packed.data() + h * packed_elements<E>(N, D));
     Rows<float> values(T, H * K);
     Rows<int32_t> index(T, H * K);
     score_topk<H, N, D, K, PerHead>(pool, T, q.ptr(), q.stride, packed.data(), values.ptr(), index.ptr());
@@ -69,10 +70,10 @@ void check_shape(int64_t T, Kind kind) {
   });
 }
 
-template <int64_t H, int64_t N, int64_t D, int64_t K, bool PerHead>
+template <int64_t H, int64_t N, int64_t D, int64_t K, bool PerHead, class E = float>
 void check_all(std::initializer_list<int64_t> tokens) {
   for (int64_t T : tokens)
-    for (Kind kind : {Kind::normal, Kind::integers, Kind::broken}) check_shape<H, N, D, K, PerHead>(T, kind);
+    for (Kind kind : {Kind::normal, Kind::integers, Kind::broken}) check_shape<H, N, D, K, PerHead, E>(T, kind);
 }
 
 int main() {
@@ -81,5 +82,6 @@ int main() {
   check_all<2, 515, 19, 32, false>({1, 7, 24, 26});  // parts, with a short last panel
   check_all<1, 530, 12, 256, false>({1, 8});         // parts shorter than k
   check_all<1, 3000, 6, 20, true>({1, 6, 30});       // runs
+  check_all<2, 515, 19, 32, false, BF16>({1, 7, 26});
   return finish();
 }

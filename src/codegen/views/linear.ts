@@ -1,7 +1,7 @@
 // Views of linear and the packing of its weights.
 
 import type { Launch, View } from '../../plan/types.ts';
-import { pointer } from '../cpp.ts';
+import { elementType, pointer } from '../cpp.ts';
 import type { KernelView } from './kernel-view.ts';
 
 export const packLinearView = ({ constants, reads, writes }: Launch<'pack_linear'>): KernelView => ({
@@ -23,5 +23,5 @@ export const linearView = ({ constants, reads, writes }: Launch<'linear'>): Kern
   x: pointer(reads.x as View),
   packed: pointer(reads.packed as View),
   y: pointer(writes.y),
-  scratch: `linear_scratch<${constants.N}, ${constants.K}>()`,
+  scratch: `linear_scratch<${constants.N}, ${constants.K}, ${elementType[(reads.packed as View).dtype]}>()`,
 });

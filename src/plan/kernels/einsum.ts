@@ -5,7 +5,7 @@ import { type Equation, parseEquation } from '../../ir/labels.ts';
 import { isProblem } from '../../ir/op.ts';
 import { unsupportedShape } from '../../support/errors/plan.ts';
 import { invariant } from '../../support/errors.ts';
-import { packedFloats, type Scheduler, stem } from '../scheduler.ts';
+import { packedElements, type Scheduler, stem } from '../scheduler.ts';
 import type { View } from '../types.ts';
 import { mergeAxes, tokenForm } from '../views.ts';
 import { operand, type PlanOp, result } from './operands.ts';
@@ -169,7 +169,10 @@ export function packedWeight(at: Scheduler, w: View, N: number, K: number, ldn: 
     return at.dense(matrix);
   }
   return at.prepared(key, (prepare) => {
-    const packed = prepare.temporary(`${stem(w.buffer)}_packed`, { dtype: 'f32', shape: [packedFloats(N, K)] });
+    const packed = prepare.temporary(`${stem(w.buffer)}_packed`, {
+      dtype: w.dtype,
+      shape: [packedElements(w.dtype, N, K)],
+    });
     prepare.launch('pack_linear', { constants: { N, K, ldn, ldk }, reads: { w }, writes: { packed } });
     return packed;
   });
@@ -190,7 +193,7 @@ function planLoops(node: Node, at: Scheduler, equation: Equation, a: View, b: Vi
       aStrides: all.map((l) => l.a ?? 0),
       bStrides: all.map((l) => l.b ?? 0),
     },
-    reads: { a, b },
+    reads: { a: at.widened(a), b: at.widened(b) },
     writes: { y },
   });
   const reason = node.stage === 'prepare' ? 'runs once, when weights load' : 'no side is a packed weight of some size';

@@ -1,7 +1,8 @@
 // The memory layer's kernels (UltraMem §1 steps 5-13): scores with top-k, re-scoring, and the pooled gather.
 
 import type { Node } from '../../ir/graph.ts';
-import { packedFloats, type Scheduler, stem } from '../scheduler.ts';
+import { dtypeBytes } from '../../support/dtype.ts';
+import { packedElements, type Scheduler, stem } from '../scheduler.ts';
 import type { View } from '../types.ts';
 import { isDense } from '../views.ts';
 import { gapless, leadCount, numberAttr, operand, type PlanOp, result, rowMajor, sizeFromEnd } from './operands.ts';
@@ -36,15 +37,16 @@ export const planScoreTopk: PlanOp = (node, at) => {
 
 function packedKeys(at: Scheduler, keys: View, H: number, N: number, D: number): View {
   if (at.onDevice) return at.dense(keys);
-  const floats = packedFloats(N, D);
+  const { dtype } = keys;
+  const each = packedElements(dtype, N, D);
   return at.prepared(`keys ${JSON.stringify(keys)}`, (prepare) => {
-    const packed = prepare.temporary(`${stem(keys.buffer)}_packed`, { dtype: 'f32', shape: [H, floats] });
+    const packed = prepare.temporary(`${stem(keys.buffer)}_packed`, { dtype, shape: [H, each] });
     const [head, ldn, ldk] = keys.strides as [number, number, number];
     for (let h = 0; h < H; h++) {
       prepare.launch('pack_linear', {
         constants: { N, K: D, ldn, ldk },
         reads: { w: { ...keys, offset: keys.offset + h * head, shape: [N, D], strides: [ldn, ldk] } },
-        writes: { packed: { ...packed, offset: h * floats, shape: [floats], strides: [1] } },
+        writes: { packed: { ...packed, offset: h * each, shape: [each], strides: [1] } },
       });
     }
     return packed;
@@ -106,7 +108,7 @@ export const planRescoreTopk: PlanOp = (node, at) => {
       K: numberAttr(node, 'k'),
       ...queryStrides(qRow, 'rank', node),
       nextRows: next === null ? 0 : (next.shape[0] as number),
-      nextRowBytes: next === null ? 0 : next.strides[0]! * 4,
+      nextRowBytes: next === null ? 0 : next.strides[0]! * dtypeBytes[next.dtype],
     },
     reads: {
       rowIndex,

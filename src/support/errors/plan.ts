@@ -19,11 +19,3 @@ export function unsupportedShape(
     details: { op, attribute, limit, got },
   });
 }
-
-/** A target whose kernels store floats in one way only. */
-export function precisionUnsupported(precision: string, target: string): UltramemError {
-  return new UltramemError('precision-unsupported', `target ${target} stores floats as f32, not ${precision}`, {
-    hint: `Compile for cuda or simt, or leave the precision out. A bf16 checkpoint needs no ${precision} model: it is read as f32.`,
-    details: { precision, target },
-  });
-}

@@ -1,0 +1,53 @@
+// Vectors of elements as they are stored: f32 as it is, bf16 widened. Arithmetic is always f32.
+#pragma once
+#include "convert.h"
+#include "simd.h"
+
+namespace ultramem {
+
+using HalfVecAt = uint16_t __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
+using UintVec = uint32_t __attribute__((vector_size(LANES * 4)));
+
+inline Vec load(const BF16* p) {
+  return Vec(__builtin_convertvector(*reinterpret_cast<const HalfVecAt*>(p), UintVec) << 16);
+}
+inline Vec load_first(const BF16* p, int n) {
+  Vec v{};
+  for (int i = 0; i < LANES; i++)
+    if (i < n) v[i] = to_float(p[i]);
+  return v;
+}
+
+// Of LANES pairs of bf16 side by side, the first and the second of each.
+inline Vec first_of_pairs(IntVec pairs) { return Vec(UintVec(pairs) << 16); }
+inline Vec second_of_pairs(IntVec pairs) { return Vec(UintVec(pairs) & 0xffff0000u); }
+
+// Whether the processor multiplies pairs of bf16 by itself, twice as many a cycle as f32.
+#if defined(__AVX512BF16__)
+constexpr bool kMultipliesPairs = true;
+#else
+constexpr bool kMultipliesPairs = false;
+#endif
+
+// sum + a's first · b's first + a's second · b's second, lane by lane.
+inline Vec multiply_add_pairs(IntVec a, IntVec b, Vec sum) {
+#if defined(__AVX512BF16__)
+  return _mm512_dpbf16_ps(sum, (__m512bh)(__m512i(a)), (__m512bh)(__m512i(b)));
+#else
+  return multiply_add(second_of_pairs(a), second_of_pairs(b), multiply_add(first_of_pairs(a), first_of_pairs(b), sum));
+#endif
+}
+
+// n floats rounded to bf16.
+inline void round_row(const float* from, int64_t n, BF16* to) {
+  int64_t i = 0;
+#if defined(__AVX512BF16__)
+  for (; i + LANES <= n; i += LANES) {
+    const __m256bh rounded = _mm512_cvtneps_pbh(load(from + i));
+    std::memcpy(to + i, &rounded, sizeof rounded);
+  }
+#endif
+  for (; i < n; i++) to[i] = to_bf16(from[i]);
+}
+
+}  // namespace ultramem

@@ -1,0 +1,55 @@
+// Stores large weights as bf16, for kernels of the CPU: steps read half the bytes, and what is computed stays f32. It rounds, so
+// it is no rewrite like the others: it runs once, after all of them, for a plan of that precision.
+
+import type { Graph, Node, ValueId } from '../ir/graph.ts';
+import { Uses } from '../ir/index.ts';
+import { chain, isPrepared, retypeFloats, views } from './retype-floats.ts';
+
+/** Operands that kernels of the CPU take as bf16, by op: matrices of products, keys, and tables of values. */
+const operands: Readonly<Record<string, readonly number[]>> = {
+  einsum: [0, 1],
+  gather: [0],
+  gather_dot: [1],
+  gather_pool: [0],
+  rescore_topk: [4, 5],
+  score_topk: [1],
+};
+
+/**
+ * The graph with bf16 in place of f32 for weights and prepared values that a step multiplies with or gathers from. All that it
+ * computes, its states, and what prepare computes with stay f32: casts stand where the two meet. For graphs after all passes.
+ */
+export function storeWeightsNarrow(graph: Graph): Graph {
+  const uses = new Uses(graph);
+  const isWanted = (node: Node, id: ValueId, i: number): boolean =>
+    node.stage === 'step' &&
+    uses.type(id).dtype === 'f32' &&
+    isPrepared(uses, id) &&
+    uses.producer(id)?.op !== 'constant' &&
+    (operands[node.op]?.includes(i) ?? false);
+  const wanted = new Set<ValueId>();
+  for (const node of graph.nodes) {
+    for (const [i, id] of node.inputs.entries()) if (isWanted(node, id, i)) wanted.add(id);
+  }
+  // Weights that are wanted so, be it through views, are narrow from the file on.
+  const narrow = new Set<ValueId>();
+  for (const id of wanted) {
+    const through = chain(uses, id);
+    if (uses.leaf(through.at(-1)!)?.kind === 'weight') for (const one of through) narrow.add(one);
+  }
+  // In a step, rows of a narrow table and views of what is narrow are the same elements.
+  const passesOn = (node: Node): boolean =>
+    node.stage === 'step' && (isWanted(node, node.inputs[0]!, 0) ? node.op === 'gather' : views.includes(node.op));
+  for (const node of graph.nodes) {
+    const [first] = node.inputs;
+    if (first === undefined || !passesOn(node)) continue;
+    if (wanted.has(first) || narrow.has(first)) for (const { id } of node.results) narrow.add(id);
+  }
+  return retypeFloats(graph, {
+    isNarrow: (id) => narrow.has(id),
+    taken: (node, id, i) => {
+      if (isWanted(node, id, i)) return 'bf16';
+      return views.includes(node.op) && narrow.has(node.results[0]!.id) ? undefined : 'f32';
+    },
+  });
+}
