@@ -98,7 +98,7 @@ export async function bench(model: Model, options: BenchOptions): Promise<Bench>
         call: (i) => engine.step({ inputs: steps[i % INPUTS]!.inputs, symbols, signal }),
       }),
     );
-    const { timings } = await inRounds(contenders, {
+    const timings = await inRounds(contenders, {
       rounds,
       seconds,
       onProgress: (fraction) => onProgress?.('timing', fraction),

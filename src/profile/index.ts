@@ -14,5 +14,13 @@ export {
   profile,
   totalOf,
 } from './profile.ts';
-export { type Contender, inRounds, median, type Rounds, type RoundsOptions, type Timing } from './rounds.ts';
+export {
+  type Contender,
+  inRounds,
+  median,
+  type Ratio,
+  type RoundsOptions,
+  ratioOf,
+  type Timing,
+} from './rounds.ts';
 export { type TraceEvent, type TraceFile, traceEvents } from './trace-events.ts';

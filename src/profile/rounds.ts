@@ -13,17 +13,15 @@ export interface Timing {
   readonly min: number;
   readonly median: number;
   readonly spread: number;
+  /** Median of each round. */
+  readonly rounds: readonly number[];
 }
 
-export interface Rounds {
-  readonly timings: readonly Timing[];
-  /** Of every contender against the first: the median over rounds of the ratio of the round's medians, and its range. */
-  readonly ratios: readonly {
-    readonly name: string;
-    readonly median: number;
-    readonly low: number;
-    readonly high: number;
-  }[];
+/** The median over rounds of one's time by another's, and its range. */
+export interface Ratio {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
 }
 
 export interface RoundsOptions {
@@ -37,7 +35,7 @@ export interface RoundsOptions {
 export async function inRounds(
   contenders: readonly Contender[],
   { rounds, seconds, onProgress }: RoundsOptions,
-): Promise<Rounds> {
+): Promise<readonly Timing[]> {
   const times = contenders.map(() => [] as number[]);
   const medians = contenders.map(() => [] as number[]);
   for (let round = 0; round < rounds; round++) {
@@ -51,19 +49,20 @@ export async function inRounds(
       medians[c]!.push(median(own));
     }
   }
-  return {
-    timings: contenders.map(({ name }, c) => ({
-      name,
-      calls: times[c]!.length,
-      min: least(times[c]!),
-      median: median(medians[c]!),
-      spread: Math.max(...medians[c]!) - least(medians[c]!),
-    })),
-    ratios: contenders.slice(1).map(({ name }, c) => {
-      const ratios = medians[c + 1]!.map((time, round) => time / medians[0]![round]!);
-      return { name, median: median(ratios), low: least(ratios), high: Math.max(...ratios) };
-    }),
-  };
+  return contenders.map(({ name }, c) => ({
+    name,
+    calls: times[c]!.length,
+    min: least(times[c]!),
+    median: median(medians[c]!),
+    spread: Math.max(...medians[c]!) - least(medians[c]!),
+    rounds: medians[c]!,
+  }));
+}
+
+/** How many times as long the first takes, round by round. */
+export function ratioOf(of: Timing, to: Timing): Ratio {
+  const ratios = of.rounds.map((time, round) => time / to.rounds[round]!);
+  return { median: median(ratios), low: least(ratios), high: Math.max(...ratios) };
 }
 
 async function callFor(contender: Contender, seconds: number, times: number[]): Promise<void> {
