@@ -1,6 +1,6 @@
 // Times one UltraMem V1 layer made of this project's kernels, each kernel alone and all in order, on random weights; for
-// products also as a share of the multiply-add peak measured in the same run.
-// Build: g++ -std=c++20 -O3 -ffp-contract=fast -march=native -pthread -I native/cpu bench/native/layer.cc -o /tmp/layer
+// products also as a share of the f32 multiply-add peak measured in the same run; weights of f32, then of bf16.
+// Build: g++ -std=c++20 -O3 -ffp-contract=fast -march=native -pthread -I native/cpu bench/native/layer.cc native/cpu/pool.cc -o /tmp/layer
 #include "gather_pool.h"
 #include "norm.h"
 #include "rescore_topk.h"
@@ -11,23 +11,22 @@ using namespace ultramem;
 
 constexpr int64_t D = 1024, KEYS = 1024, DK = 192, DV = 192, E = 4, H = 2, M = 32, RANK = 2, CORES = 2, ROWS = 1 << 18;
 
-int main() {
-  const double peak = multiply_add_peak();
-  std::printf("multiply-add peak of one thread: %.1f GFLOP/s\n", peak);
+template <class W>
+void run(const char* type, double peak) {
   Numbers numbers(1);
-  const float* query_weight = numbers.array(packed_elements<float>(2 * DK, D));
+  const W* query_weight = numbers.array<W>(packed_elements<W>(2 * DK, D));
   const float* norm_weight = numbers.array(DK);
-  const float* folded[2] = {numbers.array(H * packed_elements<float>(KEYS, DK)), numbers.array(H * packed_elements<float>(KEYS, DK))};
-  const float* keys[2] = {numbers.array(H * KEYS * RANK * DK), numbers.array(H * KEYS * RANK * DK)};
+  const W* folded[2] = {numbers.array<W>(H * packed_elements<W>(KEYS, DK)), numbers.array<W>(H * packed_elements<W>(KEYS, DK))};
+  const W* keys[2] = {numbers.array<W>(H * KEYS * RANK * DK), numbers.array<W>(H * KEYS * RANK * DK)};
   const float* cores = numbers.array(H * CORES * RANK * RANK);
-  const float* table = numbers.array(ROWS * DV);
-  const float* projection = numbers.array(packed_elements<float>(D, E * DV));
+  const W* table = numbers.array<W>(ROWS * DV);
+  const W* projection = numbers.array<W>(packed_elements<W>(D, E * DV));
   std::vector<int32_t> shuffle(E * ROWS);
   for (size_t i = 0; i < shuffle.size(); i++) shuffle[i] = int32_t(i);
   std::shuffle(shuffle.begin(), shuffle.end(), std::minstd_rand(1));
 
   for (int threads : {1, 2}) {
-    Pool pool(threads, std::max(score_topk_scratch<H, KEYS, DK, M, false>(), rescore_topk_scratch<H, KEYS, RANK, DK, M, CORES, M>()));
+    Pool pool(threads, std::max({score_topk_scratch<H, KEYS, DK, M, false>(), rescore_topk_scratch<H, KEYS, RANK, DK, M, CORES, M>(), linear_scratch<2 * DK, D, W>(), linear_scratch<D, E * DV, W>()}));
     for (int64_t T : {1, 4, 16, 64, 256}) {
       float* x = numbers.array(T * D);
       float* raw = numbers.array(T * 2 * DK);
@@ -47,7 +46,7 @@ int main() {
       const auto rescore = [&] {
         rescore_topk<H, KEYS, RANK, DK, M, CORES, M, 0, 0>(pool, T, index[0].data(), H * M, index[1].data(), H * M, q, 2 * DK, q + DK,
                                                            2 * DK, keys[0], keys[1], cores, shuffle.data(), slot.data(), H * M, scores,
-                                                           H * M * CORES, Prefetch{table, ROWS, DV * 4});
+                                                           H * M * CORES, Prefetch{table, ROWS, DV * int64_t(sizeof(W))});
       };
       const auto pool_rows = [&] {
         gather_pool<ROWS, DV, H * M, CORES, E>(pool, T, table, slot.data(), H * M, scores, H * M * CORES, pooled, E * DV);
@@ -56,7 +55,7 @@ int main() {
       const auto layer = [&] { query(), norm(), score(), rescore(), pool_rows(), project(); };
       layer();
       const auto print = [&](const char* name, double flops, const Times& times) {
-        std::printf("threads %d  T=%-4lld %-10s min %8.1f us  median %8.1f us", threads, (long long)T, name, times.min, times.median);
+        std::printf("%s threads %d  T=%-4lld %-10s min %8.1f us  median %8.1f us", type, threads, (long long)T, name, times.min, times.median);
         if (flops > 0) std::printf("  %5.1f %% of peak", 100 * flops * double(T) / times.min / 1e3 / peak / threads);
         std::printf("\n");
       };
@@ -73,4 +72,11 @@ int main() {
             }));
     }
   }
+}
+
+int main() {
+  const double peak = multiply_add_peak();
+  std::printf("multiply-add peak of one thread: %.1f GFLOP/s\n", peak);
+  run<float>("f32 ", peak);
+  run<BF16>("bf16", peak);
 }

@@ -1,5 +1,5 @@
 // Times linear on the shapes of one UltraMem V1 layer and prints the share of the processor's multiply-add peak, measured in
-// the same run. Build: g++ -std=c++20 -O3 -ffp-contract=fast -march=native -I native/cpu bench/native/linear.cc -o /tmp/linear
+// the same run. Build: g++ -std=c++20 -O3 -ffp-contract=fast -march=native -I native/cpu bench/native/linear.cc native/cpu/pool.cc -o /tmp/linear
 #include "linear.h"
 
 #include "timing.h"

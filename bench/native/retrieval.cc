@@ -1,6 +1,6 @@
 // Stage 2 and pooling of the UltraMem layer that bench/ compares with its peer: n' 1024, Dk = Dv = 192, m 32, H 2, r 2,
 // h 2, E 4, 2^18 value rows. Every call takes other tokens, so that rows come from memory as in a real step.
-// g++ -std=c++20 -O3 -ffp-contract=fast -march=native -I native/cpu bench/native/retrieval.cc -o /tmp/retrieval -pthread
+// g++ -std=c++20 -O3 -ffp-contract=fast -march=native -I native/cpu bench/native/retrieval.cc native/cpu/pool.cc -o /tmp/retrieval -pthread
 #include "gather_pool.h"
 #include "rescore_topk.h"
 #include "timing.h"

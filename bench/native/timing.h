@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "simd.h"
+#include "stored.h"
 
 namespace ultramem {
 
@@ -53,10 +53,11 @@ inline double multiply_add_peak() {
 class Numbers {
  public:
   explicit Numbers(unsigned seed) : random_(seed) {}
-  float* array(size_t n) {
-    float* p = static_cast<float*>(std::aligned_alloc(64, round_up(n * 4 + 64, 64)));
+  template <class E = float>
+  E* array(size_t n) {
+    E* p = static_cast<E*>(std::aligned_alloc(64, round_up(n * sizeof(E) + 64, 64)));
     std::normal_distribution<float> normal;
-    for (size_t i = 0; i < n; i++) p[i] = normal(random_);
+    for (size_t i = 0; i < n; i++) p[i] = convert<E>(normal(random_));
     return p;
   }
 

@@ -1,5 +1,5 @@
 // Times the selection of the top k of rows of random scores, one thread.
-// Build: g++ -std=c++20 -O3 -ffp-contract=fast -march=native -I native/cpu bench/native/topk.cc -o /tmp/topk
+// Build: g++ -std=c++20 -O3 -ffp-contract=fast -march=native -I native/cpu bench/native/topk.cc native/cpu/pool.cc -o /tmp/topk
 #include "topk.h"
 
 #include "timing.h"
