@@ -22,18 +22,18 @@ constexpr size_t packed_elements(size_t N, size_t K) {
 }
 
 // Element k of column c of a panel, of w[n·ldn + k·ldk]. packed: packed_elements<E>(N, K), 64-byte aligned.
-template <class E>
-void pack_linear(Pool& pool, int64_t N, int64_t K, const E* w, int64_t ldn, int64_t ldk, E* packed) {
+template <class W, class E>
+void pack_linear(Pool& pool, int64_t N, int64_t K, const W* w, int64_t ldn, int64_t ldk, E* packed) {
   constexpr int64_t RUN = 16, G = kGroup<E>;  // k per block: a cache line of each of the panel's rows of w
   const int64_t rows = panel_rows<E>(K);
   pool.parallel((N + PANEL - 1) / PANEL, [&](int64_t panel, int) {
     E* to = packed + panel * rows * PANEL;
-    const E* from = w + panel * PANEL * ldn;
+    const W* from = w + panel * PANEL * ldn;
     const int64_t columns = N - panel * PANEL < PANEL ? N - panel * PANEL : PANEL;
     for (int64_t first = 0; first < rows; first += RUN) {
       const int64_t last = first + RUN < rows ? first + RUN : rows;
       for (int64_t c = 0; c < PANEL; c++)
-        for (int64_t k = first; k < last; k++) to[(k / G * PANEL + c) * G + k % G] = c < columns && k < K ? from[c * ldn + k * ldk] : E{};
+        for (int64_t k = first; k < last; k++) to[(k / G * PANEL + c) * G + k % G] = c < columns && k < K ? convert<E>(from[c * ldn + k * ldk]) : E{};
     }
   });
 }

@@ -5,6 +5,7 @@
 #pragma once
 #include <algorithm>
 #include <climits>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <utility>
@@ -73,6 +74,43 @@ class TopSelection {
   // Offers scores[0 … n) whose indices are first … first + n; n ≤ RUN. `best` holds the runs before.
   void offer(Best& best, const float* scores, int64_t n, int32_t first) {
     collect(best, scores, n, first);
+    leave(best);
+  }
+
+  // For scores that are known only to within `error` each: nominates all of scores[0 … n) that may be among the K best with
+  // those of `best`. `settle` then gives them their values, and `leave` or `write` takes the best. K values reach the K-th
+  // nominal score τ; what they are is at least τ − error, so that whatever is nominally below τ − 2·error has K betters.
+  // An error that is not finite nominates all.
+  void nominate(const Best& best, const float* scores, int64_t n, int32_t first, float error) {
+    bring(best);
+    settled_ = count_;
+    const bool some = error <= std::numeric_limits<float>::max();
+    float bound;
+    if (some && count_ == K && best.worst != INT_MIN) {
+      keep_near(scores, n, first, order_value(best.worst), error);
+    } else if (some && count_ == 0 && reached(scores, n, bound)) {
+      keep_near(scores, n, first, bound, 2 * error);
+      const auto [low, high] = find_keys();
+      const float exact = order_value(reached_by(K, 0, keys_, int64_t(round_up(size_t(count_), LANES)), low, high));
+      const Vec least = splat(below(exact, 2 * error));
+      int64_t kept = 0;
+      for (int64_t i = 0; i < count_; i += LANES) {
+        const IntVec real = iota() < int32_t(std::min<int64_t>(count_ - i, LANES));
+        kept += compress(index_ + kept, load(index_ + i), at_least(load(values_ + i), least) & bits(real));
+      }
+      count_ = kept;
+    } else {
+      keep_all(scores, n, first);
+    }
+  }
+
+  // score(index, count, values): the values of what was nominated.
+  template <class Score>
+  void settle(const Score& score) {
+    score(index_ + settled_, count_ - settled_, values_ + settled_);
+  }
+
+  void leave(Best& best) {
     if (count_ > K) cut();
     best.count = int32_t(count_);
     best.worst = INT_MAX;
@@ -86,6 +124,11 @@ class TopSelection {
   // Offers the last run and writes the K best of the row, in order. `best` is left as it was.
   void finish(const Best& best, const float* scores, int64_t n, int32_t first, float* values, int32_t* index) {
     collect(best, scores, n, first);
+    write(values, index);
+  }
+
+  // The K best of what was collected, in order.
+  void write(float* values, int32_t* index) {
     if (count_ > K + K / 4 + 16) cut();
     write_in_order(values, index);
   }
@@ -94,8 +137,7 @@ class TopSelection {
   void select(const float* scores, int64_t n, float* values, int32_t* index) {
     count_ = 0;
     collect_first(scores, n, 0);
-    if (count_ > K + K / 4 + 16) cut();
-    write_in_order(values, index);
+    write(values, index);
   }
 
   // The top K of the bests of consecutive parts of a row, at least K and at most RUN values in all.
@@ -108,8 +150,7 @@ class TopSelection {
       std::copy(best.index, best.index + best.count, index_ + count_);
       count_ += best.count;
     }
-    if (count_ > K + K / 4 + 16) cut();
-    write_in_order(values, index);
+    write(values, index);
   }
 
  private:
@@ -126,6 +167,7 @@ class TopSelection {
   alignas(64) int32_t ordered_index_[CAPACITY];
   alignas(64) uint64_t sorted_[K > COUNTED ? CAPACITY : 1];
   int64_t count_;
+  int64_t settled_;  // of count_, those that `best` brought: they have their values
 
   // The vector at i of n scores, NaN past the end: never kept, and no maximum.
   static Vec scores_at(const float* scores, int64_t i, int64_t n) {
@@ -134,10 +176,30 @@ class TopSelection {
     return iota() < rest ? load_first(scores + i, rest) : splat(std::numeric_limits<float>::quiet_NaN());
   }
 
-  void collect(const Best& best, const float* scores, int64_t n, int32_t first) {
+  void bring(const Best& best) {
     count_ = best.count;
     std::copy(best.values, best.values + best.count, values_);
     std::copy(best.index, best.index + best.count, index_);
+  }
+
+  // At most value − error, however that rounds.
+  static float below(float value, float error) { return value - error - (std::fabs(value) + error) * 0x1p-22f; }
+
+  void keep_near(const float* scores, int64_t n, int32_t first, float value, float error) {
+    const Vec least = splat(below(value, error));
+    keep(scores, n, first, [&](Vec v) { return at_least(v, least); });
+  }
+
+  void keep_all(const float* scores, int64_t n, int32_t first) {
+    for (int64_t i = 0; i < n; i++) {
+      values_[count_ + i] = scores[i];
+      index_[count_ + i] = first + int32_t(i);
+    }
+    count_ += n;
+  }
+
+  void collect(const Best& best, const float* scores, int64_t n, int32_t first) {
+    bring(best);
     if (best.count < K || best.worst == INT_MIN) {
       collect_first(scores, n, first);
     } else {
@@ -146,9 +208,17 @@ class TopSelection {
     }
   }
 
-  // No bound is known yet: one value each of at least K groups reaches the one found here.
+  // No bound is known yet.
   void collect_first(const float* scores, int64_t n, int32_t first) {
-    if (count_ == 0 && n >= 2 * GROUPS) {
+    float least;
+    if (count_ > 0 || !reached(scores, n, least)) return keep_all(scores, n, first);
+    const Vec bound = splat(least);
+    keep(scores, n, first, [&](Vec v) { return at_least(v, bound); });
+  }
+
+  // Finds a value that at least K of the scores reach: one each of at least K groups does. False where nothing shows one.
+  bool reached(const float* scores, int64_t n, float& bound) {
+    if (n >= 2 * GROUPS) {
       constexpr int VECTORS = int(GROUPS / LANES);
       Vec maxima[VECTORS];
       for (int v = 0; v < VECTORS; v++) maxima[v] = splat(-std::numeric_limits<float>::infinity());
@@ -166,19 +236,14 @@ class TopSelection {
       }
       int32_t lowest = INT_MAX, highest = INT_MIN;
       for (int i = 0; i < LANES; i++) lowest = std::min(lowest, low[i]), highest = std::max(highest, high[i]);
-      const int32_t reached = reached_by(K, K / 8, keys_, GROUPS, lowest, highest);
+      const int32_t key = reached_by(K, K / 8, keys_, GROUPS, lowest, highest);
       // −∞ may also stand for a group of NaNs.
-      if (reached > order_key(-std::numeric_limits<float>::infinity())) {
-        const Vec bound = splat(order_value(reached));
-        keep(scores, n, first, [&](Vec v) { return at_least(v, bound); });
-        return;
+      if (key > order_key(-std::numeric_limits<float>::infinity())) {
+        bound = order_value(key);
+        return true;
       }
     }
-    for (int64_t i = 0; i < n; i++) {
-      values_[count_ + i] = scores[i];
-      index_[count_ + i] = first + int32_t(i);
-    }
-    count_ += n;
+    return false;
   }
 
   template <class Kept>

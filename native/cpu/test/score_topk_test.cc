@@ -31,11 +31,12 @@ void check_shape(int64_t T, Kind kind) {
   // What the kernel's own arithmetic may be off by.
   const double tolerance = kind == Kind::integers ? 0 : 1e-5;
   for_thread_counts(name, score_topk_scratch<H, N, D, K, PerHead>(), [&](Pool& pool) {
-    std::vector<E> packed(H * packed_elements<E>(N, D));
-    for (int64_t h = 0; h < H; h++) pack_linear(pool, N, D, stored.data() + h * N * D, D, 1, packed.data() + h * packed_elements<E>(N, D));
+    std::vector<BF16> packed(H * packed_elements<BF16>(N, D));
+    float bounds[2 * H];
+    pack_keys<H, N, D>(pool, stored.data(), packed.data(), bounds);
     Rows<float> values(T, H * K);
     Rows<int32_t> index(T, H * K);
-    score_topk<H, N, D, K, PerHead>(pool, T, q.ptr(), q.stride, packed.data(), values.ptr(), index.ptr());
+    score_topk<H, N, D, K, PerHead>(pool, T, q.ptr(), q.stride, stored.data(), packed.data(), bounds, values.ptr(), index.ptr());
     std::vector<float> scores(N);
     std::vector<int32_t> order(N);
     for (int64_t t = 0; t < T; t++)

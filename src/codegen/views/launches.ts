@@ -7,7 +7,15 @@ import { copyView, einsumView, elementwiseView, fillView } from './elementwise.t
 import { gatherRowsView, gatherView } from './gather.ts';
 import type { KernelView } from './kernel-view.ts';
 import { linearView, packLinearView } from './linear.ts';
-import { gatherDotView, gatherPoolView, gridTopkView, rank1View, rescoreTopkView, scoreTopkView } from './retrieval.ts';
+import {
+  gatherDotView,
+  gatherPoolView,
+  gridTopkView,
+  packKeysView,
+  rank1View,
+  rescoreTopkView,
+  scoreTopkView,
+} from './retrieval.ts';
 import { addNormView, groupSumView, normView, reduceView, softmaxView, topkView } from './rowwise.ts';
 import { attentionView, causalConvView, ropeView } from './sequence.ts';
 
@@ -36,6 +44,7 @@ const kernelViews: { readonly [K in Kernel]: (launch: Launch<K>) => KernelView }
   group_sum: groupSumView,
   linear: linearView,
   norm: normView,
+  pack_keys: packKeysView,
   pack_linear: packLinearView,
   rank1: rank1View,
   reduce: reduceView,

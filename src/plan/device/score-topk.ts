@@ -64,7 +64,7 @@ function layout({ H, N, D, K }: Launch<'score_topk'>['constants'], bf16: boolean
 function emitScores(launch: Launch<'score_topk'>, at: DeviceScheduler): { parts: number; partial: View | null } {
   const { constants: c, rows, writes: w } = launch;
   const q = launch.reads.q as View;
-  const keys = launch.reads.packed as View;
+  const keys = launch.reads.keys as View;
   atMost('score_topk', 'k', c.K, MAX_KEPT, launch.loc);
   const most = at.rowsAtMost(rows);
   const bf16 = q.dtype === 'bf16' && keys.dtype === 'bf16';

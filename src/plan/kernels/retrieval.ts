@@ -5,7 +5,7 @@ import { dtypeBytes } from '../../support/dtype.ts';
 import { packedElements, type Scheduler, stem } from '../scheduler.ts';
 import type { View } from '../types.ts';
 import { isDense } from '../views.ts';
-import { gapless, leadCount, numberAttr, operand, type PlanOp, result, rowMajor, sizeFromEnd } from './operands.ts';
+import { gapless, leadCount, numberAttr, type PlanOp, result, rowMajor, sizeFromEnd } from './operands.ts';
 
 /** Strides from head to head and from rank to rank of a query: shared by all [T,D], per rank [T,R,D], per head [T,H,D]. */
 function queryStrides(q: View, rank: 'rank' | 'head', node: Node): { queryHead: number; queryRank: number } {
@@ -14,10 +14,10 @@ function queryStrides(q: View, rank: 'rank' | 'head', node: Node): { queryHead: 
   return rank === 'rank' ? { queryHead: 0, queryRank: D } : { queryHead: D, queryRank: 0 };
 }
 
-/** Operands: q, keys. The keys of every head are packed like a weight of their own. */
+/** Operands: q, keys. */
 export const planScoreTopk: PlanOp = (node, at) => {
   const q = rowMajor(node, 0, at);
-  const keys = operand(node, 1, at);
+  const keys = gapless(node, 1, at);
   const H = sizeFromEnd(node, keys, 3);
   const N = sizeFromEnd(node, keys, 2);
   const D = sizeFromEnd(node, keys, 1);
@@ -25,32 +25,30 @@ export const planScoreTopk: PlanOp = (node, at) => {
   at.launch('score_topk', {
     rows: leadCount(node, q),
     constants: { H, N, D, K: numberAttr(node, 'k'), perHead },
-    reads: { q, packed: packedKeys(at, keys, H, N, D) },
+    reads: { q, keys, ...(at.onDevice ? { packed: null, bounds: null } : packedKeys(at, keys, H, N, D)) },
     writes: { values: result(node, 0, at), index: result(node, 1, at) },
   });
   at.decide(
     `%${node.results[0]!.id}`,
     `score_topk<${H},${N},${D}>`,
-    'keys are packed at load; scores stay in registers',
+    'scores by bf16 keys, packed at load, leave few keys to score exactly; none is written',
   );
 };
 
-function packedKeys(at: Scheduler, keys: View, H: number, N: number, D: number): View {
-  if (at.onDevice) return at.dense(keys);
-  const { dtype } = keys;
-  const each = packedElements(dtype, N, D);
-  return at.prepared(`keys ${JSON.stringify(keys)}`, (prepare) => {
-    const packed = prepare.temporary(`${stem(keys.buffer)}_packed`, { dtype, shape: [H, each] });
-    const [head, ldn, ldk] = keys.strides as [number, number, number];
-    for (let h = 0; h < H; h++) {
-      prepare.launch('pack_linear', {
-        constants: { N, K: D, ldn, ldk },
-        reads: { w: { ...keys, offset: keys.offset + h * head, shape: [N, D], strides: [ldn, ldk] } },
-        writes: { packed: { ...packed, offset: h * each, shape: [each], strides: [1] } },
-      });
-    }
-    return packed;
+/** The keys of every head packed for native/cpu/score_topk.h, and their bounds. */
+function packedKeys(at: Scheduler, keys: View, H: number, N: number, D: number): { packed: View; bounds: View } {
+  const panels = packedElements('bf16', N, D);
+  const name = stem(keys.buffer);
+  const key = JSON.stringify(keys);
+  const bounds = at.prepared(`bounds ${key}`, (prepare) =>
+    prepare.temporary(`${name}_bounds`, { dtype: 'f32', shape: [H, 2] }),
+  );
+  const packed = at.prepared(`keys ${key}`, (prepare) => {
+    const panel = prepare.temporary(`${name}_packed`, { dtype: 'bf16', shape: [H, panels] });
+    prepare.launch('pack_keys', { constants: { H, N, D }, reads: { keys }, writes: { packed: panel, bounds } });
+    return panel;
   });
+  return { packed, bounds };
 }
 
 /** Operands: q, keys, index. */
