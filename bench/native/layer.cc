@@ -16,7 +16,13 @@ void run(const char* type, double peak) {
   Numbers numbers(1);
   const W* query_weight = numbers.array<W>(packed_elements<W>(2 * DK, D));
   const float* norm_weight = numbers.array(DK);
-  const W* folded[2] = {numbers.array<W>(H * packed_elements<W>(KEYS, DK)), numbers.array<W>(H * packed_elements<W>(KEYS, DK))};
+  const W* folded[2] = {numbers.array<W>(H * KEYS * DK), numbers.array<W>(H * KEYS * DK)};
+  BF16* packed[2] = {numbers.array<BF16>(H * packed_elements<BF16>(KEYS, DK)), numbers.array<BF16>(H * packed_elements<BF16>(KEYS, DK))};
+  float bounds[2][2 * H];
+  {
+    Pool pool(1, 0);
+    for (int side = 0; side < 2; side++) pack_keys<H, KEYS, DK>(pool, folded[side], packed[side], bounds[side]);
+  }
   const W* keys[2] = {numbers.array<W>(H * KEYS * RANK * DK), numbers.array<W>(H * KEYS * RANK * DK)};
   const float* cores = numbers.array(H * CORES * RANK * RANK);
   const W* table = numbers.array<W>(ROWS * DV);
@@ -41,7 +47,7 @@ void run(const char* type, double peak) {
       const auto norm = [&] { rms_norm_heads<2, DK>(pool, T, raw, 2 * DK, norm_weight, 1e-5f, q, 2 * DK); };
       const auto score = [&] {
         for (int side = 0; side < 2; side++)
-          score_topk<H, KEYS, DK, M, false>(pool, T, q + side * DK, 2 * DK, folded[side], values, index[side].data());
+          score_topk<H, KEYS, DK, M, false>(pool, T, q + side * DK, 2 * DK, folded[side], packed[side], bounds[side], values, index[side].data());
       };
       const auto rescore = [&] {
         rescore_topk<H, KEYS, RANK, DK, M, CORES, M, 0, 0>(pool, T, index[0].data(), H * M, index[1].data(), H * M, q, 2 * DK, q + DK,
