@@ -8,6 +8,7 @@ import { fusedGraph, trace } from '../../src/compile.ts';
 import { type Graph, parse, print, verify } from '../../src/ir/index.ts';
 import { runPasses } from '../../src/passes/run-passes.ts';
 import { storeNarrow } from '../../src/passes/store-narrow.ts';
+import { storeWeightsNarrow } from '../../src/passes/store-weights-narrow.ts';
 import { convert } from '../../src/runtime/convert.ts';
 import { arbitraryGraph } from '../arbitrary-graph.ts';
 import { seed } from '../settings.ts';
@@ -71,23 +72,72 @@ test('a weight that prepare computes with and steps read is narrow for both, fro
   assert.match(text, /%z = einsum %x, %n\.bf16/);
 });
 
-test('on random graphs: well formed, read back from its text, and off by roundings alone', () => {
-  fc.assert(
-    fc.property(arbitraryGraph(), (random) => {
-      const { graph } = runPasses(random.graph);
-      const narrow = verify(storeNarrow(graph));
-      assert.equal(parse(print(narrow)), narrow);
-      // A choice between values that rounding brings together may fall otherwise.
-      if (graph.nodes.some(({ op }) => /topk|max/.test(op))) return;
-      const wanted = outputsOf(graph, random);
-      const got = outputsOf(narrow, stored(narrow, random));
-      for (const [i, [name, tensor]] of wanted.entries()) {
-        const error = distance(got[i]![1], tensor);
-        assert.ok(tensor.dtype !== 'f32' || error <= 0.1, `output ${name} is off by ${error}\n${print(narrow)}`);
-      }
-    }),
-    { seed, numRuns: 60 },
+test('for the CPU, what steps multiply with or gather from is narrow; what they compute is not', () => {
+  const graph = fusedGraph(trace(decoder), { precision: 'bf16', target: 'cpu' });
+  const step = graph.nodes.filter(({ stage }) => stage === 'step');
+  const narrow = step.flatMap(({ op, results }) => results.filter(({ type }) => type.dtype === 'bf16').map(() => op));
+  assert.equal(narrow, ['gather'], 'the rows of the embedding, which are cast');
+  assert.ok(graph.states.every(({ type }) => type.dtype === 'f32'));
+  const dtypes = new Map(
+    graph.weights.map(({ name, type }) => [name.replace(/^transformer\.blocks\.\d+\./, ''), type.dtype]),
+  );
+  assert.equal([dtypes.get('att_proj.weight'), dtypes.get('attn_norm.weight')], ['bf16', 'f32']);
+  assert.is(graph.weights.find(({ name }) => name.endsWith('values_for_look_up'))!.type.dtype, 'bf16');
+  const folded = step.find(({ op }) => op === 'score_topk')!.inputs[1]!;
+  assert.match(folded, /\.bf16$/, 'keys that prepare folds in f32 are cast');
+  assert.is(
+    storeWeightsNarrow(graph).nodes.length,
+    graph.nodes.length,
+    'a second run has nothing left to store narrow',
   );
 });
+
+test('for the CPU, a weight that other steps want wide is cast for those', () => {
+  const graph = parse(`graph both {
+  symbol T <= 8 step
+  input %x : f32[T,4]
+  input %i : i32[T]
+  weight @w "w" : f32[3,4]
+  weight @v "v" : f32[4]
+  step {
+    %y = einsum %x, @w {equation="tk,nk->tn"} : f32[T,3]
+    %r = gather @w, %i {equation="nd,t->td"} : f32[T,4]
+    %z = binary %r, @v {fn="mul"} : f32[T,4]
+  }
+  output y = %y
+  output z = %z
+}
+`);
+  const text = print(verify(storeWeightsNarrow(graph)));
+  for (const line of [
+    '@w "w" : bf16[3,4]',
+    '@v "v" : f32[4]',
+    '%r = gather @w, %i {equation="nd,t->td"} : bf16[T,4]',
+    '%r.f32 = cast %r {dtype="f32"} : f32[T,4]',
+    '%z = binary %r.f32, @v',
+  ])
+    assert.match(text, line);
+});
+
+for (const pass of [storeNarrow, storeWeightsNarrow]) {
+  test(`${pass.name} on random graphs: well formed, read back from its text, and off by roundings alone`, () => {
+    fc.assert(
+      fc.property(arbitraryGraph(), (random) => {
+        const { graph } = runPasses(random.graph);
+        const narrow = verify(pass(graph));
+        assert.equal(parse(print(narrow)), narrow);
+        // A choice between values that rounding brings together may fall otherwise.
+        if (graph.nodes.some(({ op }) => /topk|max/.test(op))) return;
+        const wanted = outputsOf(graph, random);
+        const got = outputsOf(narrow, stored(narrow, random));
+        for (const [i, [name, tensor]] of wanted.entries()) {
+          const error = distance(got[i]![1], tensor);
+          assert.ok(tensor.dtype !== 'f32' || error <= 0.1, `output ${name} is off by ${error}\n${print(narrow)}`);
+        }
+      }),
+      { seed, numRuns: 60 },
+    );
+  });
+}
 
 test.run();

@@ -1,31 +1,8 @@
 // The reference's cases stored as bf16, as CUDA kernels run thread by thread on the CPU: against the interpreter in the same storage.
 
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
-import { openGoldens } from '../../src/verify/golden.ts';
-import { verifyCase } from '../../src/verify/verify-case.ts';
-import '../build-folder.ts';
-import { inLanes } from '../lanes.ts';
+import { testNarrowGoldens } from './narrow-goldens.ts';
 
 const test = suite('reference: simt, bf16');
-const cases = await openGoldens(fileURLToPath(new URL('goldens', import.meta.url)));
-const reports = inLanes(
-  cases.map((golden) => () => verifyCase(golden, { target: 'simt', precision: 'bf16', threads: 2 })),
-);
-
-/** Selections of a case whose scores must have been compared: stage 1 of both sides and stage 2, of each memory that counts. */
-const selections: Readonly<Record<string, number>> = { lm_dense: 0, lm_v1_disjoint: 6, lm_v1_overlap: 3 };
-
-for (const [i, { name }] of cases.entries()) {
-  test(name, async () => {
-    const { state, comparisons } = await reports(i);
-    for (const { ok, name: tensor, note, error } of comparisons) assert.ok(ok, `${tensor}: ${error}, ${note}`);
-    assert.is(state, 'passed');
-    assert.ok(comparisons.some(({ name: tensor }) => tensor.startsWith('out.')));
-    const ranked = comparisons.filter(({ name: tensor }) => tensor.endsWith(', best first'));
-    assert.is(ranked.length, selections[name] ?? 3, `selections of ${name}`);
-  });
-}
-
+testNarrowGoldens(test, 'simt');
 test.run();

@@ -9,7 +9,8 @@
 using namespace ultramem;
 using namespace ultramem::test;
 
-enum class Kind { normal, integers, broken };
+// close: keys that differ by less than bf16 keeps. wide: keys and queries whose sizes differ by much.
+enum class Kind { normal, integers, broken, close, wide };
 
 template <int64_t H, int64_t N, int64_t D, int64_t K, bool PerHead, class E = float>
 void check_shape(int64_t T, Kind kind) {
@@ -22,6 +23,13 @@ void check_shape(int64_t T, Kind kind) {
   for (float& x : q.data) x = kind == Kind::integers ? float(random.below(3) - 1) : random.normal();
   if (kind == Kind::integers)
     for (float& x : keys) x = float(random.below(3) - 1);
+  if (kind == Kind::close)
+    for (int64_t i = 0; i < H * N; i++)
+      for (int64_t d = 0; d < D; d++) keys[i * D + d] = d == 0 ? 1 + float(i * 7919 % (H * N)) * 0x1p-14f : 0.25f;
+  if (kind == Kind::wide) {
+    for (float& x : keys) x *= std::exp2(float(random.below(40)) - 30);
+    for (float& x : q.data) x *= std::exp2(float(random.below(60)) - 30);
+  }
   if (kind == Kind::broken)
     for (int64_t i = 0; i < H * N; i++)
       if (random.below(3) == 0)
@@ -29,7 +37,7 @@ void check_shape(int64_t T, Kind kind) {
 
   const auto stored = stored_as<E>(keys);
   // What the kernel's own arithmetic may be off by.
-  const double tolerance = kind == Kind::integers ? 0 : 1e-5;
+  const double tolerance = kind == Kind::integers ? 0 : kind == Kind::close ? 1e-6 : 1e-5;
   for_thread_counts(name, score_topk_scratch<H, N, D, K, PerHead>(), [&](Pool& pool) {
     std::vector<BF16> packed(H * packed_elements<BF16>(N, D));
     float bounds[2 * H];
@@ -38,14 +46,20 @@ void check_shape(int64_t T, Kind kind) {
     Rows<int32_t> index(T, H * K);
     score_topk<H, N, D, K, PerHead>(pool, T, q.ptr(), q.stride, stored.data(), packed.data(), bounds, values.ptr(), index.ptr());
     std::vector<float> scores(N);
+    std::vector<double> sizes(N);  // what tolerances are relative to
     std::vector<int32_t> order(N);
     for (int64_t t = 0; t < T; t++)
       for (int64_t h = 0; h < H; h++) {
         const std::string row = name + " token " + std::to_string(t) + " head " + std::to_string(h);
         for (int64_t n = 0; n < N; n++) {
-          double sum = 0;
-          for (int64_t d = 0; d < D; d++) sum += double(q.at(t, (PerHead ? h * D : 0) + d)) * keys[(h * N + n) * D + d];
+          double sum = 0, size = 0;
+          for (int64_t d = 0; d < D; d++) {
+            const double product = double(q.at(t, (PerHead ? h * D : 0) + d)) * keys[(h * N + n) * D + d];
+            sum += product;
+            size += std::fabs(product);
+          }
           scores[n] = float(sum);
+          sizes[n] = kind == Kind::wide ? size : double(D);
         }
         std::iota(order.begin(), order.end(), 0);
         std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return stands_before(scores[a], a, scores[b], b); });
@@ -60,9 +74,10 @@ void check_shape(int64_t T, Kind kind) {
           seen[got] = true;
           if (tolerance == 0 && got != order[j]) fail(place + ": index " + std::to_string(got) + ", want " + std::to_string(order[j]));
           // The value belongs to the index, and to the place.
+          const double slack = tolerance * std::max(sizes[got], sizes[order[j]]);
           for (const float want : {scores[got], scores[order[j]]}) {
             const float value = values.at(t, h * K + j);
-            const bool same = std::isnan(want) ? std::isnan(value) : value == want || std::fabs(value - want) <= tolerance * D;
+            const bool same = std::isnan(want) ? std::isnan(value) : value == want || std::fabs(value - want) <= slack;
             if (!same) fail(place + ": value " + std::to_string(value) + ", want " + std::to_string(want));
           }
         }
@@ -74,7 +89,7 @@ void check_shape(int64_t T, Kind kind) {
 template <int64_t H, int64_t N, int64_t D, int64_t K, bool PerHead, class E = float>
 void check_all(std::initializer_list<int64_t> tokens) {
   for (int64_t T : tokens)
-    for (Kind kind : {Kind::normal, Kind::integers, Kind::broken}) check_shape<H, N, D, K, PerHead, E>(T, kind);
+    for (Kind kind : {Kind::normal, Kind::integers, Kind::broken, Kind::close, Kind::wide}) check_shape<H, N, D, K, PerHead, E>(T, kind);
 }
 
 int main() {
