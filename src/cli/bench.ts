@@ -38,6 +38,7 @@ Columns:
   ±        half of how far rounds' medians lie apart
   least    of all calls
   tokens/s by the median
+  held     milliseconds that the event loop was held at most while such steps ran: how late a timer of 1 ms came
 
 All sizes and thread counts take turns in every round, and 16 random inputs take turns in each. Close everything else first.`;
 
@@ -90,11 +91,11 @@ export function benchVerb(terminal: Terminal): Command {
 }
 
 function text({ model, target, precision, weights, machine, rounds, steps }: Bench): string {
-  const head = ['T', 'threads', 'median ms', '±', 'least ms', 'tokens/s', 'calls', 'a step of'];
-  const table = new Table(plainTable(head, [0, 1, 2, 3, 4, 5, 6]));
-  for (const { tokens, threads, median, spread, min, tokensPerSecond, calls, holds } of steps) {
+  const head = ['T', 'threads', 'median ms', '±', 'least ms', 'tokens/s', 'held ms', 'calls', 'a step of'];
+  const table = new Table(plainTable(head, [0, 1, 2, 3, 4, 5, 6, 7]));
+  for (const { tokens, threads, median, spread, min, tokensPerSecond, held, calls, holds } of steps) {
     const times = [median, spread / 2, min].map((ms) => ms.toPrecision(3));
-    table.push([tokens, threads, ...times, Math.round(tokensPerSecond), calls, holds]);
+    table.push([tokens, threads, ...times, Math.round(tokensPerSecond), held.toPrecision(2), calls, holds]);
   }
   const { processor, cores, node } = machine;
   const title = `${model}, ${target}, ${precision}, ${weights} weights, ${rounds} rounds`;

@@ -1,6 +1,7 @@
 // How long steps of a model take here, by numbers of tokens and of threads, measured in turn.
 
 import { availableParallelism, cpus } from 'node:os';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Model, Precision } from '../compile.ts';
 import { describeModel, loadCompiled } from '../open-model.ts';
 import type { Engine, NativeModel, WeightsLike } from '../runtime/index.ts';
@@ -44,6 +45,8 @@ export interface BenchedStep {
   readonly min: number;
   /** By the median. */
   readonly tokensPerSecond: number;
+  /** The longest that a timer of 1 ms was late while such steps ran, in milliseconds: how long the event loop was held. */
+  readonly held: number;
 }
 
 export interface Bench {
@@ -103,6 +106,8 @@ export async function bench(model: Model, options: BenchOptions): Promise<Bench>
       seconds,
       onProgress: (fraction) => onProgress?.('timing', fraction),
     });
+    const held: number[] = [];
+    for (const contender of contenders) held.push(await longestHeld(contender, seconds));
     return {
       model: loaded.model.name,
       target,
@@ -117,13 +122,34 @@ export async function bench(model: Model, options: BenchOptions): Promise<Bench>
       steps: timings.map(({ calls, median, spread, min }, i): BenchedStep => {
         const { T, threads, steps } = opened[i]!;
         const holds = describeStep({ tokens: T, runs: steps[0]!.runs });
-        return { tokens: T, threads, holds, calls, median, spread, min, tokensPerSecond: (1000 * T) / median };
+        return {
+          tokens: T,
+          threads,
+          holds,
+          calls,
+          median,
+          spread,
+          min,
+          tokensPerSecond: (1000 * T) / median,
+          held: held[i]!,
+        };
       }),
     };
   } finally {
     for (const { engine } of opened) engine.dispose();
     loaded.dispose();
   }
+}
+
+/** Milliseconds beyond its time that a timer of 1 ms came at most, over `seconds` of calls, and three at least. */
+async function longestHeld({ call }: Contender, seconds: number): Promise<number> {
+  const delays = monitorEventLoopDelay({ resolution: 1 });
+  await call(0);
+  delays.enable();
+  const end = performance.now() + 1000 * seconds;
+  for (let i = 0; i < 3 || performance.now() < end; i++) await call(i);
+  delays.disable();
+  return Math.max(0, delays.max / 1e6 - 1);
 }
 
 /** A session that runs one kind of step. */

@@ -14,7 +14,7 @@ test('a row per size and thread count, each measured', () => {
   const { status, stdout, stderr } = ultramem(['bench', model, '--tokens', '1,4', '--threads', '1,2', ...short]);
   assert.is(status, 0, stderr);
   assert.match(stdout, /^tiny-profile, cpu, f32, random weights, 2 rounds$/m);
-  assert.match(stdout, /^ *T +threads +median ms +± +least ms +tokens\/s +calls +a step of *$/m);
+  assert.match(stdout, /^ *T +threads +median ms +± +least ms +tokens\/s +held ms +calls +a step of *$/m);
   for (const row of ['1 +1', '4 +1', '1 +2', '4 +2']) assert.match(stdout, new RegExp(`^ *${row} +[\\d.e-]+ `, 'm'));
 });
 
@@ -39,7 +39,8 @@ test('JSON: figures that fit together', () => {
       [3, 1, '3 tokens'],
     ],
   );
-  for (const { calls, min, median, spread, tokens, tokensPerSecond } of steps) {
+  for (const { calls, min, median, spread, tokens, tokensPerSecond, held } of steps) {
+    assert.ok(held >= 0 && held < 1000, `${held}`);
     assert.ok(calls >= 6 && min > 0 && min <= median && spread >= 0, JSON.stringify(steps));
     assert.ok(Math.abs((tokensPerSecond * median) / (1000 * tokens) - 1) < 1e-9);
   }
