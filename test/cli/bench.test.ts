@@ -40,7 +40,7 @@ test('JSON: figures that fit together', () => {
     ],
   );
   for (const { calls, min, median, spread, tokens, tokensPerSecond, held } of steps) {
-    assert.ok(held >= 0 && held < 1000, `${held}`);
+    assert.ok(held >= 0 && Number.isFinite(held), `${held}`);
     assert.ok(calls >= 6 && min > 0 && min <= median && spread >= 0, JSON.stringify(steps));
     assert.ok(Math.abs((tokensPerSecond * median) / (1000 * tokens) - 1) < 1e-9);
   }
