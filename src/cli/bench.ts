@@ -12,7 +12,9 @@ import {
   marchOption,
   numberBetween,
   numberList,
+  pastOption,
   precisionOption,
+  randomWeightsOption,
   wholeNumber,
 } from './options.ts';
 import { plainTable } from './table.ts';
@@ -50,18 +52,12 @@ export function benchVerb(terminal: Terminal): Command {
     .addOption(
       new Option('--threads <list>', 'threads per step, as 1,2 (default: one, and one per core)').argParser(numberList),
     )
-    .option('--weights <path>', 'safetensors file, index of shards, or folder (default: random weights)')
+    .addOption(randomWeightsOption())
     .addOption(configOption())
     .addOption(new Option('--target <target>', 'what runs the steps').choices(['cpu', 'cuda', 'simt']).default('cpu'))
     .addOption(precisionOption())
     .addOption(marchOption())
-    .addOption(
-      new Option(
-        '--past <n>',
-        'positions every sequence holds before the step (default: half of its context for up to 16 tokens, which are ' +
-          'one each of as many sequences; 0 for more, which are a prompt)',
-      ).argParser(wholeNumber(0)),
-    )
+    .addOption(pastOption())
     .addOption(new Option('--rounds <n>', 'rounds').argParser(wholeNumber(1, 1000)).default(9))
     .addOption(
       new Option('--seconds <s>', 'seconds per step and round; three calls at least')

@@ -67,6 +67,17 @@ export const marchOption = (): Option =>
 export const threadsOption = (): Option =>
   new Option('--threads <n>', 'threads per step (default: one per core)').argParser(wholeNumber(1, 1024));
 
+/** Of verbs that measure steps. */
+export const randomWeightsOption = (): Option =>
+  new Option('--weights <path>', 'safetensors file, index of shards, or folder (default: random weights)');
+
+export const pastOption = (): Option =>
+  new Option(
+    '--past <n>',
+    'positions every sequence holds before the step (default: half of its context for up to 16 tokens, which are ' +
+      'one each of as many sequences; 0 for more, which are a prompt)',
+  ).argParser(wholeNumber(0));
+
 export const configOption = (): Option =>
   new Option('--config <file>', 'JSON handed to the model file when its default export is a function');
 

@@ -7,7 +7,16 @@ import type { Precision } from '../compile.ts';
 import type { Bytes, Figures, Profile, ProfiledStep } from '../profile/index.ts';
 import { cannotObserve } from '../support/errors/session.ts';
 import { readModel } from './open-session.ts';
-import { configOption, examples, jsonOption, numberList, precisionOption, targets, wholeNumber } from './options.ts';
+import {
+  configOption,
+  examples,
+  jsonOption,
+  numberList,
+  pastOption,
+  precisionOption,
+  randomWeightsOption,
+  targets,
+} from './options.ts';
 import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -45,17 +54,11 @@ export function profileVerb(terminal: Terminal): Command {
     .addOption(
       new Option('--tokens <list>', 'tokens of the steps to count, as 1,16').argParser(numberList).default([1], '1'),
     )
-    .option('--weights <path>', 'safetensors file, index of shards, or folder (default: random weights)')
+    .addOption(randomWeightsOption())
     .addOption(configOption())
     .addOption(precisionOption())
     .addOption(new Option('--target <target>', 'what counts: simt').choices([...targets]).default('simt'))
-    .addOption(
-      new Option(
-        '--past <n>',
-        'positions every sequence holds before the step (default: half of its context for up to 16 tokens, which are ' +
-          'one each of as many sequences; 0 for more, which are a prompt)',
-      ).argParser(wholeNumber(0)),
-    )
+    .addOption(pastOption())
     .option('--no-fuse', 'count the graph as the model file writes it: what fusion is measured against')
     .option('--each', 'a row per launch, not per kernel and line')
     .option('--trace-events <file>', 'also write the launches for chrome://tracing or ui.perfetto.dev')

@@ -4,31 +4,28 @@ import { availableParallelism, cpus } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Model, Precision } from '../compile.ts';
 import { describeModel, loadCompiled } from '../open-model.ts';
-import type { Engine, NativeModel, WeightsLike } from '../runtime/index.ts';
-import { sessionSymbols } from '../runtime/session.ts';
+import type { Engine, NativeModel } from '../runtime/index.ts';
 import { optionInvalid } from '../support/errors/session.ts';
-import { describeStep, type RandomStep, randomStep, randomWeights, requireSteps, sequencesFor } from './random-step.ts';
-import { type Contender, inRounds } from './rounds.ts';
+import {
+  describeStep,
+  type RandomStep,
+  randomStep,
+  randomWeights,
+  requireSteps,
+  type StepsOptions,
+  symbolsFor,
+} from './random-step.ts';
+import { type Contender, callFor, inRounds } from './rounds.ts';
 
-export interface BenchOptions {
-  /** Tokens of each step that is timed. */
-  readonly tokens: readonly number[];
-  /** Thread counts to time them with; default: one, and one per core. */
+export interface BenchOptions extends StepsOptions {
+  /** Thread counts to time steps with; default: one, and one per core. */
   readonly threads?: readonly number[] | undefined;
   readonly target?: 'cpu' | 'cuda' | 'simt' | undefined;
-  /** How weights, states and values are stored; see CompileOptions. */
-  readonly precision?: Precision | undefined;
   readonly march?: string | undefined;
-  /** Default: random ones, which choose rows as evenly as can be. */
-  readonly weights?: WeightsLike | undefined;
-  /** Positions that every sequence holds before the step; see randomStep for the default. */
-  readonly past?: number | undefined;
   /** Default 9. */
   readonly rounds?: number | undefined;
   /** Seconds of calls per step and round; default 0.2, and three calls at least. */
   readonly seconds?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((stage: string, fraction?: number) => void) | undefined;
 }
 
 /** Milliseconds of one step, from the call to its outputs. */
@@ -142,12 +139,11 @@ export async function bench(model: Model, options: BenchOptions): Promise<Bench>
 }
 
 /** Milliseconds beyond its time that a timer of 1 ms came at most, over `seconds` of calls, and three at least. */
-async function longestHeld({ call }: Contender, seconds: number): Promise<number> {
+async function longestHeld(contender: Contender, seconds: number): Promise<number> {
   const delays = monitorEventLoopDelay({ resolution: 1 });
-  await call(0);
+  await contender.call(0);
   delays.enable();
-  const end = performance.now() + 1000 * seconds;
-  for (let i = 0; i < 3 || performance.now() < end; i++) await call(i);
+  await callFor(contender, seconds);
   delays.disable();
   return Math.max(0, delays.max / 1e6 - 1);
 }
@@ -163,9 +159,7 @@ interface OpenStep {
 
 function openStep(loaded: NativeModel, T: number, threads: number, past: number | undefined): OpenStep {
   const { model } = loaded;
-  const session = sessionSymbols(model, { maxSequences: sequencesFor(model, T) });
-  const step = model.symbols.find(({ scope }) => scope === 'step');
-  const symbols = { ...session, ...(step && { [step.name]: T }) };
+  const { session, step: symbols } = symbolsFor(model, T);
   const steps = Array.from({ length: INPUTS }, (_, i) => randomStep(model, symbols, T, past, SEED + i));
   return { engine: loaded.openEngine(session, threads), T, threads, symbols, steps };
 }

@@ -6,24 +6,13 @@ import type { DeviceLaunch } from '../plan/device/launch.ts';
 import { leastTraffic, type Run, type StepShape, type Traffic, trafficOf } from '../plan/device/traffic.ts';
 import type { DevicePlan } from '../plan/plans.ts';
 import type { Variant } from '../plan/types.ts';
-import type { LaunchCounters, NativeModel, WeightsLike } from '../runtime/index.ts';
-import { sessionSymbols } from '../runtime/session.ts';
+import type { LaunchCounters, NativeModel } from '../runtime/index.ts';
 import { projectedDevices, projectedSeconds, projectionNote } from './devices.ts';
-import { describeStep, randomStep, randomWeights, requireSteps, sequencesFor } from './random-step.ts';
+import { describeStep, randomStep, randomWeights, requireSteps, type StepsOptions, symbolsFor } from './random-step.ts';
 
-export interface ProfileOptions {
-  /** Tokens of each step that is counted. */
-  readonly tokens: readonly number[];
-  /** Default: random ones. Where rows lie depends on them, how many are read does not. */
-  readonly weights?: WeightsLike | undefined;
-  /** Positions that every sequence holds before the step; see randomStep for the default. */
-  readonly past?: number | undefined;
-  /** How weights, states and values are stored; see CompileOptions. */
-  readonly precision?: Precision | undefined;
+export interface ProfileOptions extends StepsOptions {
   /** False: count the graph as it is written; see CompileOptions. */
   readonly fuse?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((stage: string, fraction?: number) => void) | undefined;
 }
 
 /** Bytes to and from global memory. */
@@ -134,9 +123,7 @@ async function countStep(
   signal: AbortSignal | undefined,
 ): Promise<ProfiledStep> {
   const { model } = loaded;
-  const session = sessionSymbols(model, { maxSequences: sequencesFor(model, T) });
-  const step = model.symbols.find(({ scope }) => scope === 'step');
-  const symbols = { ...session, ...(step && { [step.name]: T }) };
+  const { session, step: symbols } = symbolsFor(model, T);
   const { inputs, runs } = randomStep(model, symbols, T, past, SEED);
   const engine = loaded.openEngine(session, undefined, { counters: true });
   try {

@@ -1,13 +1,40 @@
 // Weights and inputs for a model that is to be counted or timed, not used: random, the same for the same seed, within all bounds.
 
+import type { Precision } from '../compile.ts';
 import type { Run } from '../plan/device/traffic.ts';
 import { FEW_TOKENS } from '../plan/variants.ts';
 import { convert } from '../runtime/convert.ts';
 import { type DescribedTensor, type ModelDescription, type SymbolValues, sizesOf } from '../runtime/description.ts';
+import type { WeightsLike } from '../runtime/index.ts';
+import { sessionSymbols } from '../runtime/session.ts';
 import { isFloat } from '../support/dtype.ts';
 import { optionInvalid, tooManyTokens } from '../support/errors/session.ts';
 import { toBf16, toF16 } from '../support/float-bits.ts';
 import { elements, type Tensor, tensor } from '../support/tensor.ts';
+
+/** What is measured, be it counted or timed. */
+export interface StepsOptions {
+  /** Tokens of each step. */
+  readonly tokens: readonly number[];
+  /** Default: random ones, which choose rows as evenly as can be. How many are read does not depend on them. */
+  readonly weights?: WeightsLike | undefined;
+  /** Positions that every sequence holds before the step; see randomStep for the default. */
+  readonly past?: number | undefined;
+  /** How weights, states and values are stored; see CompileOptions. */
+  readonly precision?: Precision | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((stage: string, fraction?: number) => void) | undefined;
+}
+
+/** Symbols of a session that is large enough for steps of so many tokens, and of such a step. */
+export function symbolsFor(
+  model: ModelDescription,
+  tokens: number,
+): { readonly session: SymbolValues; readonly step: SymbolValues } {
+  const session = sessionSymbols(model, { maxSequences: sequencesFor(model, tokens) });
+  const step = model.symbols.find(({ scope }) => scope === 'step');
+  return { session, step: { ...session, ...(step && { [step.name]: tokens }) } };
+}
 
 /** Inputs of one step, and which tokens of which sequences they are. */
 export interface RandomStep {

@@ -42,9 +42,8 @@ export async function inRounds(
     for (const [c, contender] of contenders.entries()) {
       onProgress?.((round + c / contenders.length) / rounds);
       await new Promise((resolve) => setTimeout(resolve, 20)); // the last one's idle threads stop spinning
-      const own: number[] = [];
-      await callFor(contender, seconds / 4, []);
-      await callFor(contender, seconds, own);
+      await callFor(contender, seconds / 4);
+      const own = await callFor(contender, seconds);
       times[c]!.push(...own);
       medians[c]!.push(median(own));
     }
@@ -65,13 +64,16 @@ export function ratioOf(of: Timing, to: Timing): Ratio {
   return { median: median(ratios), low: least(ratios), high: Math.max(...ratios) };
 }
 
-async function callFor(contender: Contender, seconds: number, times: number[]): Promise<void> {
+/** Calls for so many seconds, and three times at least; milliseconds of each call. */
+export async function callFor({ call }: Contender, seconds: number): Promise<readonly number[]> {
+  const times: number[] = [];
   const end = performance.now() + seconds * 1000;
   for (let i = 0; i < 3 || performance.now() < end; i++) {
     const start = performance.now();
-    await contender.call(i);
+    await call(i);
     times.push(performance.now() - start);
   }
+  return times;
 }
 
 export function median(values: readonly number[]): number {
