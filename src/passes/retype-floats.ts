@@ -65,6 +65,16 @@ export function chain(uses: Uses, id: ValueId): ValueId[] {
   return node !== undefined && views.includes(node.op) ? [id, ...chain(uses, node.inputs[0]!)] : [id];
 }
 
+/** Weights among these values, and those that these are views of; with every view between. */
+export function weightsBehind(uses: Uses, ids: Iterable<ValueId>): ReadonlySet<ValueId> {
+  const found = new Set<ValueId>();
+  for (const id of ids) {
+    const through = chain(uses, id);
+    if (uses.leaf(through.at(-1)!)?.kind === 'weight') for (const one of through) found.add(one);
+  }
+  return found;
+}
+
 /** Whether weights alone decide a value. */
 export const isPrepared = (uses: Uses, id: ValueId): boolean =>
   uses.leaf(id)?.kind === 'weight' || uses.producer(id)?.stage === 'prepare';

@@ -3,7 +3,7 @@
 
 import type { Graph, Node, ValueId } from '../ir/graph.ts';
 import { Uses } from '../ir/index.ts';
-import { chain, isPrepared, retypeFloats, views } from './retype-floats.ts';
+import { chain, isPrepared, retypeFloats, views, weightsBehind } from './retype-floats.ts';
 
 /** Results that stay f32: scores are few, and choices hang on them; a cast says itself what it gives. */
 const exempt: readonly string[] = ['topk', 'score_topk', 'gather_dot', 'grid_topk', 'rescore_topk', 'cast', 'constant'];
@@ -31,14 +31,11 @@ function narrowValues(graph: Graph, uses: Uses): (id: ValueId) => boolean {
   for (const { op, inputs } of graph.nodes)
     if (op === 'topk') for (const id of chain(uses, inputs[0]!)) compared.add(id);
   // Weights that steps read, be it through views, are narrow from the file on.
-  const kept = new Set<ValueId>();
-  for (const { stage, inputs } of graph.nodes) {
-    for (const id of stage === 'step' ? inputs : []) {
-      const through = chain(uses, id);
-      if (isPrepared(uses, id) && uses.leaf(through.at(-1)!)?.kind === 'weight')
-        for (const one of through) kept.add(one);
-    }
-  }
+  const read = graph.nodes.flatMap(({ stage, inputs }) => (stage === 'step' ? inputs : []));
+  const kept = weightsBehind(
+    uses,
+    read.filter((id) => isPrepared(uses, id)),
+  );
   const decide = (id: ValueId): boolean => {
     const leaf = uses.leaf(id);
     const node = uses.producer(id);

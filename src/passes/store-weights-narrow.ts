@@ -3,7 +3,7 @@
 
 import type { Graph, Node, ValueId } from '../ir/graph.ts';
 import { Uses } from '../ir/index.ts';
-import { chain, isPrepared, retypeFloats, views } from './retype-floats.ts';
+import { isPrepared, retypeFloats, views, weightsBehind } from './retype-floats.ts';
 
 /** Operands that kernels of the CPU take as bf16, by op: matrices of products, keys, and tables of values. */
 const operands: Readonly<Record<string, readonly number[]>> = {
@@ -27,23 +27,15 @@ export function storeWeightsNarrow(graph: Graph): Graph {
     isPrepared(uses, id) &&
     uses.producer(id)?.op !== 'constant' &&
     (operands[node.op]?.includes(i) ?? false);
-  const wanted = new Set<ValueId>();
-  for (const node of graph.nodes) {
-    for (const [i, id] of node.inputs.entries()) if (isWanted(node, id, i)) wanted.add(id);
-  }
+  const wanted = new Set(graph.nodes.flatMap((node) => node.inputs.filter((id, i) => isWanted(node, id, i))));
   // Weights that are wanted so, be it through views, are narrow from the file on.
-  const narrow = new Set<ValueId>();
-  for (const id of wanted) {
-    const through = chain(uses, id);
-    if (uses.leaf(through.at(-1)!)?.kind === 'weight') for (const one of through) narrow.add(one);
-  }
+  const narrow = new Set(weightsBehind(uses, wanted));
   // In a step, rows of a narrow table and views of what is narrow are the same elements.
-  const passesOn = (node: Node): boolean =>
-    node.stage === 'step' && (isWanted(node, node.inputs[0]!, 0) ? node.op === 'gather' : views.includes(node.op));
-  for (const node of graph.nodes) {
-    const [first] = node.inputs;
-    if (first === undefined || !passesOn(node)) continue;
-    if (wanted.has(first) || narrow.has(first)) for (const { id } of node.results) narrow.add(id);
+  for (const { op, stage, inputs, results } of graph.nodes) {
+    const [first] = inputs;
+    if (first === undefined || stage !== 'step') continue;
+    const same = op === 'gather' ? wanted.has(first) : views.includes(op) && narrow.has(first);
+    if (same) for (const { id } of results) narrow.add(id);
   }
   return retypeFloats(graph, {
     isNarrow: (id) => narrow.has(id),
