@@ -91,8 +91,8 @@ class TopSelection {
     } else if (some && count_ == 0 && reached(scores, n, bound)) {
       keep_near(scores, n, first, bound, 2 * error);
       const auto [low, high] = find_keys();
-      const float exact = order_value(reached_by(K, 0, keys_, int64_t(round_up(size_t(count_), LANES)), low, high));
-      const Vec least = splat(below(exact, 2 * error));
+      const float last = order_value(reached_by(K, 0, keys_, int64_t(round_up(size_t(count_), LANES)), low, high));
+      const Vec least = splat(below(last, 2 * error));
       int64_t kept = 0;
       for (int64_t i = 0; i < count_; i += LANES) {
         const IntVec real = iota() < int32_t(std::min<int64_t>(count_ - i, LANES));
