@@ -1,6 +1,6 @@
 // A decoder with UltraMem memories from a configuration of the reference implementation.
 //
-//   npx ultramem build examples/language-model.ts --config config.json
+//   npx ultramem compile examples/language-model.ts --config config.json
 
 import { type Model, model } from 'ultramem';
 import { decoder, decoderFromConfig } from 'ultramem/models';

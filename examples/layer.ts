@@ -1,6 +1,6 @@
 // One UltraMem V1 layer from a configuration of the reference implementation: input x f32[T,D], output y f32[T,D].
 //
-//   npx ultramem build examples/layer.ts --config layer.json
+//   npx ultramem compile examples/layer.ts --config layer.json
 
 import { type Model, model } from 'ultramem';
 import { layerFromConfig, ultramemV1 } from 'ultramem/models';

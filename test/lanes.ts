@@ -1,10 +1,15 @@
 // Long jobs side by side: compiling does not fill the machine, and tests that wait one after another leave cores idle.
 
+import { availableParallelism } from 'node:os';
+
 /**
  * Starts `jobs` in order, as soon as fewer than `lanes` run; gives the promise of job i. Nothing starts before the first result
  * is asked for: all files of a run are imported before their suites run, and suites change the environment that compilers see.
  */
-export function inLanes<R>(jobs: readonly (() => Promise<R>)[], lanes = 2): (i: number) => Promise<R> {
+export function inLanes<R>(
+  jobs: readonly (() => Promise<R>)[],
+  lanes = availableParallelism(),
+): (i: number) => Promise<R> {
   let results: readonly Promise<R>[] | undefined;
   const started = (): readonly Promise<R>[] => {
     const starts: (() => void)[] = [];

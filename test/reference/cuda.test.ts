@@ -1,9 +1,15 @@
-// The reference's cases on a GPU, where there is one.
+// The reference's cases and the trained checkpoint on a GPU, where there is one.
 
 import { suite } from 'uvu';
 import { hasCudaDevice } from '../cuda-device.ts';
+import { testCheckpoint } from './bytes-lm-kernels.ts';
 import { testGoldens } from './compiled-goldens.ts';
+import { testNarrowGoldens } from './narrow-goldens.ts';
 
 const test = suite('reference: cuda');
-if (await hasCudaDevice("the reference's cases")) testGoldens(test, 'cuda');
+if (await hasCudaDevice("the reference's cases and text")) {
+  testGoldens(test, 'cuda');
+  testNarrowGoldens(test, 'cuda');
+  testCheckpoint(test, 'cuda');
+}
 test.run();

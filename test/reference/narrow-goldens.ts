@@ -14,10 +14,10 @@ const cases = await openGoldens(fileURLToPath(new URL('goldens', import.meta.url
 const selections: Readonly<Record<string, number>> = { lm_dense: 0, lm_v1_disjoint: 6, lm_v1_overlap: 3 };
 
 /** Adds a test per case. */
-export function testNarrowGoldens(test: Test, target: 'cpu' | 'simt'): void {
+export function testNarrowGoldens(test: Test, target: 'cpu' | 'simt' | 'cuda'): void {
   const reports = inLanes(cases.map((golden) => () => verifyCase(golden, { target, precision: 'bf16', threads: 2 })));
   for (const [i, { name }] of cases.entries()) {
-    test(name, async () => {
+    test(`${name}, bf16`, async () => {
       const { state, comparisons } = await reports(i);
       for (const { ok, name: tensor, note, error } of comparisons) assert.ok(ok, `${tensor}: ${error}, ${note}`);
       assert.is(state, 'passed');
