@@ -54,8 +54,11 @@ export function testCases(test: Test, target: 'cpu' | Backend, planOf: (graph: G
       return runSteps(native, graph, group);
     }),
   );
+  const suffix = form === undefined ? '' : `, ${form.name}`;
   for (const [g, group] of groups.entries()) {
-    for (const [i, opCase] of group.entries()) test(opCase.name, async () => check(await runs(g), opCase, i, form));
+    for (const [i, opCase] of group.entries()) {
+      test(`${opCase.name}${suffix}`, async () => check(await runs(g), opCase, i, form));
+    }
   }
 
   test('few cases are refused, each with the limit it meets', () => {

@@ -5,6 +5,7 @@ import { storeNarrow } from '../../src/passes/store-narrow.ts';
 import { convert } from '../../src/runtime/convert.ts';
 import { seed } from '../settings.ts';
 import { dataOf, type OpCase, type Tensors } from './case.ts';
+import type { CaseForm } from './compiled-cases.ts';
 
 /** The graph with its f32 inputs and results stored as bf16 too, so that ops read and write nothing wide. */
 export function throughNarrow(graph: Graph): Graph {
@@ -36,7 +37,7 @@ export function throughNarrow(graph: Graph): Graph {
 }
 
 /** What the interpreter makes of the same graph. */
-export function expectedNarrow(opCase: OpCase): Tensors[] {
+function expectedNarrow(opCase: OpCase): Tensors[] {
   const graph = throughNarrow(opCase.graph);
   const { weights, steps } = dataOf(opCase, seed);
   const held = Object.fromEntries(
@@ -48,3 +49,5 @@ export function expectedNarrow(opCase: OpCase): Tensors[] {
   const interpreter = new Interpreter(graph, { weights: held, symbols: { S: opCase.sequences ?? 1 } });
   return steps.map((inputs) => interpreter.step(inputs).outputs);
 }
+
+export const narrowForm: CaseForm = { name: 'bf16', graph: throughNarrow, expected: expectedNarrow, tolerance: 1e-2 };

@@ -3,13 +3,8 @@
 import { suite } from 'uvu';
 import { makeDevicePlan } from '../../src/plan/plan.ts';
 import { testCases } from './compiled-cases.ts';
-import { expectedNarrow, throughNarrow } from './narrow.ts';
+import { narrowForm } from './narrow.ts';
 
 const test = suite('ops: simt, bf16');
-testCases(test, 'simt', makeDevicePlan, {
-  name: 'bf16',
-  graph: throughNarrow,
-  expected: expectedNarrow,
-  tolerance: 1e-2,
-});
+testCases(test, 'simt', makeDevicePlan, narrowForm);
 test.run();
