@@ -2,6 +2,7 @@
 // the same run. Build: g++ -std=c++20 -O3 -ffp-contract=fast -march=native -I native/cpu bench/native/linear.cc native/cpu/pool.cc -o /tmp/linear
 #include "linear.h"
 
+#include "machine_limits.h"
 #include "timing.h"
 
 using namespace ultramem;
@@ -24,9 +25,9 @@ void measure(Pool& pool) {
 }
 
 int main() {
-  std::printf("multiply-add peak of one thread: %.1f GFLOP/s\n", multiply_add_peak());
   for (int threads : {1, 2}) {
     Pool pool(threads, 64);
+    std::printf("multiply-add peak of %d threads: %.1f GFLOP/s\n", threads, multiply_add_peak(pool));
     measure<384, 1024>(pool);
     measure<1024, 768>(pool);
   }

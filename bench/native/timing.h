@@ -1,4 +1,4 @@
-// What the native micro-benchmarks share: repeated calls timed one by one, random numbers, the multiply-add peak.
+// What the native micro-benchmarks share: repeated calls timed one by one, random numbers.
 #pragma once
 #include <algorithm>
 #include <chrono>
@@ -29,24 +29,6 @@ Times time_calls(const Body& body) {
   }
   std::sort(us.begin(), us.end());
   return {us.front(), us[us.size() / 2]};
-}
-
-// GFLOP/s of independent multiply-adds held in registers.
-inline double multiply_add_peak() {
-  double best = 0;
-  for (int round = 0; round < 20; round++) {
-    Vec sums[12];
-    for (int i = 0; i < 12; i++) sums[i] = splat(float(i));
-    const Vec a = splat(0.999f), b = splat(0.001f);
-    const auto before = std::chrono::steady_clock::now();
-    for (int n = 0; n < 100000; n++)
-#pragma GCC unroll 16
-      for (int i = 0; i < 12; i++) sums[i] = multiply_add(sums[i], a, b);
-    for (int i = 0; i < 12; i++) asm volatile("" ::"m"(sums[i]));
-    const double us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - before).count();
-    best = std::max(best, 2.0 * 12 * LANES * 100000 / us / 1e3);
-  }
-  return best;
 }
 
 // Arrays of normal numbers, 64-byte aligned, freed with the process.

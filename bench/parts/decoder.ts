@@ -1,115 +1,262 @@
-// Tokens per second of examples/bytes-lm: a prompt at once, one sequence token by token, many sequences in one step.
-//
-//   npm --prefix bench run bytes-lm [-- --threads 1 --rounds 5 --json out.json]
+// Tokens per second of two decoders with memory layers: examples/bytes-lm with its checkpoint, and a 151M-shaped one with random
+// weights, beside the bytes that a token must read and the read bandwidth, measured in turn with them.
 
-import { writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
-import { markdownTable } from 'markdown-table';
-import { compile, loadModel } from 'ultramem/compile';
+import { pathToFileURL } from 'node:url';
+import { compile, loadModel, trace } from 'ultramem/compile';
 import { median } from 'ultramem/profile';
-import { openNative, requireAddon, type Session } from 'ultramem/runtime';
-import { machine } from './machine.ts';
+import { loadNative, requireAddon, Session, sessionSymbols, type WeightsLike } from 'ultramem/runtime';
+import { percent, rounded, table } from '../figures.ts';
+import { Random } from '../layer-weights.ts';
+import { fromRoot } from '../paths.ts';
+import { randomWeights } from '../random-weights.ts';
+import { openReadBandwidth } from '../read-bandwidth.ts';
+import type { Measured, Settings } from '../settings.ts';
+import { type TokenBytes, tokenBytes } from '../token-bytes.ts';
+
+type Model = Awaited<ReturnType<typeof loadModel>>;
+type Precision = 'f32' | 'bf16';
+type Kind = 'prompt' | 'one sequence' | 'many sequences' | 'generate()';
+
+/** One kind of steps of one model, by its precision and threads. */
+export interface Rate {
+  readonly model: string;
+  readonly precision: Precision;
+  readonly threads: number;
+  readonly kind: Kind;
+  /** Tokens of a prompt; sequences. */
+  readonly tokens: number;
+  /** Tokens per second: the median over rounds, and the rounds. */
+  readonly median: number;
+  readonly rounds: readonly number[];
+  /** Of steps of one token: what it reads, and how that compares with what memory gives. */
+  readonly reading?: Reading;
+}
+
+export interface Reading {
+  /** Position of the token, in the middle of those that were timed. */
+  readonly position: number;
+  readonly perToken: TokenBytes;
+  /** Bytes per second. */
+  readonly rate: number;
+  /** Bytes per second of 1 GiB read in order with as many threads: the median over the same rounds. */
+  readonly bandwidth: number;
+  /** The median over rounds of a round's rate by its bandwidth. Weights that a cache holds take it above 1. */
+  readonly share: number;
+}
+
+export interface DecoderResults {
+  readonly rates: readonly Rate[];
+}
+
+/** A model with its weights. */
+interface Subject {
+  readonly model: Model;
+  readonly weights: WeightsLike;
+  /** Tokens of the prompt, and so positions that a sequence holds when decoding begins. */
+  readonly prompt: number;
+  readonly precisions: readonly Precision[];
+}
 
 const SEQUENCES = 16;
-const PROMPT = 192;
+/** Positions that decoding goes over, again and again. */
+const POSITIONS = 32;
 
-const { values: flags } = parseArgs({
-  options: {
-    threads: { type: 'string', default: '1,2' },
-    rounds: { type: 'string', default: '9' },
-    json: { type: 'string' },
-  },
-});
-const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
-const prompt = Int32Array.from({ length: PROMPT }, (_, i) => (i === 0 ? 256 : 97 + ((i * 7) % 26)));
+/** @throws what compiling and loading throw */
+export async function measureDecoders(settings: Settings): Promise<Measured<DecoderResults>> {
+  const rates = [
+    ...(await measureSubject(await bytesLm(), settings)),
+    ...(await measureSubject(await decoder151m(settings), settings)),
+  ];
+  return { markdown: text(rates), results: { rates } };
+}
 
-const model = await loadModel(path('../examples/bytes-lm/model.ts'));
-const { addon } = await compile(model, { outDir: path('../out/bench/bytes-lm') });
-console.log(machine());
-const results: { threads: number; kind: string; median: number; best: number; worst: number }[] = [];
-for (const threads of flags.threads.split(',').map(Number)) {
-  const { native, session } = await openNative(
-    requireAddon(pathToFileURL(addon).href, basename(addon)),
-    path('../examples/bytes-lm/ultramem-bytes.safetensors'),
-    { threads, maxSequences: SEQUENCES },
-  );
-  const kinds = {
-    [`prompt of ${PROMPT}`]: () => prefill(session),
-    'one sequence': () => decode(session, 1, 128),
-    [`${SEQUENCES} sequences`]: () => decode(session, SEQUENCES, 32),
-    'generate()': () => generate(session, 128),
-  };
-  const rates: Record<string, number[]> = {};
-  for (let round = 0; round < Number(flags.rounds); round++) {
-    for (const [kind, run] of Object.entries(kinds)) {
-      await run();
-      (rates[kind] ??= []).push(await run());
-    }
-  }
-  const rows = Object.entries(rates).map(([kind, all]) => ({
-    threads,
-    kind,
-    median: Math.round(median(all)),
-    best: Math.round(Math.max(...all)),
-    worst: Math.round(Math.min(...all)),
+async function bytesLm(): Promise<Subject> {
+  const model = await loadModel(fromRoot('examples/bytes-lm/model.ts'));
+  const weights = fromRoot('examples/bytes-lm/ultramem-bytes.safetensors');
+  return { model, weights, prompt: 192, precisions: ['f32', 'bf16'] };
+}
+
+async function decoder151m({ progress }: Settings): Promise<Subject> {
+  const config: unknown = JSON.parse(await readFile(fromRoot('bench/decoder-151m.json'), 'utf8'));
+  const model = await loadModel(fromRoot('examples/language-model.ts'), config);
+  progress(`${model.name}: random weights`);
+  const weights = trace(model).weights.map(({ name, type }) => ({
+    name,
+    dtype: type.dtype,
+    shape: type.shape.map(Number),
   }));
-  results.push(...rows);
-  await session[Symbol.asyncDispose]();
-  native.dispose();
-}
-console.log(
-  markdownTable(
-    [
-      ['threads', 'tokens per second', 'median', 'worst', 'best'],
-      ...results.map(({ threads, kind, median, worst, best }) => [threads, kind, median, worst, best].map(String)),
-    ],
-    { align: ['r', 'l', 'r', 'r', 'r'] },
-  ),
-);
-if (flags.json !== undefined) await writeFile(flags.json, JSON.stringify({ machine: machine(), results }, null, 2));
-
-/** A prompt of one sequence as a single step, four times. */
-async function prefill(session: Session): Promise<number> {
-  const start = performance.now();
-  for (let i = 0; i < 4; i++) {
-    await session.forward({ ids: prompt, positions: prompt.map((_, i) => i), sequence: prompt.map(() => 0) });
-  }
-  return (4 * PROMPT * 1000) / (performance.now() - start);
+  return { model, weights: randomWeights(weights, 1), prompt: 256, precisions: ['f32', 'bf16'] };
 }
 
-/** Steps of one token of each sequence, at positions that follow 64 tokens of prompt; the token of highest logit goes on. */
-async function decode(session: Session, sequences: number, steps: number): Promise<number> {
-  for (let s = 0; s < sequences; s++) {
-    const start = prompt.subarray(0, 64);
-    await session.forward({ ids: start, positions: start.map((_, i) => i), sequence: start.map(() => s) });
-  }
-  const ids = new Int32Array(sequences).fill(101);
-  const sequence = ids.map((_, s) => s);
-  const start = performance.now();
-  for (let step = 0; step < steps; step++) {
-    const { logits } = await session.forward({ ids, positions: new Int32Array(sequences).fill(64 + step), sequence });
-    const width = logits!.shape[1]!;
-    for (let s = 0; s < sequences; s++) {
-      const row = logits!.data.subarray(s * width, (s + 1) * width) as Float32Array;
-      ids[s] = row.reduce((best, value, i) => (value > row[best]! ? i : best), 0);
+async function measureSubject(subject: Subject, settings: Settings): Promise<readonly Rate[]> {
+  const { model, weights, precisions } = subject;
+  const rates: Rate[] = [];
+  for (const precision of precisions) {
+    settings.progress(`${model.name}, ${precision}: compiling and loading`);
+    const { addon } = await compile(model, { outDir: fromRoot(`out/bench/${model.name}-${precision}`), precision });
+    const native = await loadNative(requireAddon(pathToFileURL(addon).href, basename(addon)), weights, {
+      tokenizer: model.meta.tokenizer,
+    });
+    try {
+      for (const threads of settings.threads) {
+        settings.progress(`${model.name}, ${precision}, threads ${threads}`);
+        const symbols = sessionSymbols(native.model, { maxSequences: SEQUENCES });
+        await using session = new Session(native.openEngine(symbols, threads));
+        rates.push(...(await measureSession(session, subject, precision, threads, settings)));
+      }
+    } finally {
+      native.dispose();
     }
   }
-  return (sequences * steps * 1000) / (performance.now() - start);
+  return rates;
 }
 
-/** What a program sees that streams a generation: sampling and text included. */
-async function generate(session: Session, tokens: number): Promise<number> {
-  for (let s = 0; s < SEQUENCES; s++) session.sequences!.free(s);
-  let [start, count] = [0, 0];
-  for await (const _ of session.generate(prompt.subarray(1, 64), {
-    maxTokens: tokens,
-    temperature: 0.8,
-    topK: 40,
-    seed: 1,
-  })) {
-    if (count++ === 0) start = performance.now(); // after the prompt
+async function measureSession(
+  session: Session,
+  { model, prompt }: Subject,
+  precision: Precision,
+  threads: number,
+  { rounds, seconds }: Settings,
+): Promise<readonly Rate[]> {
+  const ids = idsBelow(Number(session.model.inputs.find(({ name }) => name === 'ids')!.below));
+  for (let s = 0; s < SEQUENCES; s++) await session.forward(tokensOf(ids(prompt), 0, s));
+  const kinds: { readonly kind: Kind; readonly tokens: number; readonly rate: () => Promise<number> }[] = [
+    {
+      kind: 'prompt',
+      tokens: prompt,
+      rate: () => rateOf(seconds, prompt, () => session.forward(tokensOf(ids(prompt), 0, 0))),
+    },
+    { kind: 'one sequence', tokens: 1, rate: () => decode(session, 1, ids, prompt, seconds) },
+    { kind: 'many sequences', tokens: SEQUENCES, rate: () => decode(session, SEQUENCES, ids, prompt, seconds) },
+  ];
+  const own = new Map<Kind, number[]>(kinds.map(({ kind }) => [kind, []]));
+  const bandwidths: number[] = [];
+  const memory = await openReadBandwidth(threads);
+  try {
+    for (let round = 0; round < rounds; round++) {
+      for (const { kind, rate } of kinds) own.get(kind)!.push(await rate());
+      bandwidths.push(await memory.measure());
+    }
+  } finally {
+    memory.dispose();
   }
+  const said = { model: model.name, precision, threads };
+  const rates = kinds.map(({ kind, tokens }): Rate => {
+    const rounds = own.get(kind)!;
+    const rate = { ...said, kind, tokens, median: median(rounds), rounds };
+    if (kind !== 'one sequence') return rate;
+    return { ...rate, reading: readingOf(model, precision, prompt + POSITIONS / 2, rounds, bandwidths) };
+  });
+  if (model.meta.tokenizer === undefined) return rates;
+  const streamed: number[] = [];
+  for (let s = 0; s < SEQUENCES; s++) session.sequences!.free(s);
+  for (let round = 0; round < rounds; round++) streamed.push(await generate(session, ids(64), 128));
+  return [...rates, { ...said, kind: 'generate()', tokens: 1, median: median(streamed), rounds: streamed }];
+}
+
+function readingOf(
+  model: Model,
+  precision: Precision,
+  position: number,
+  rates: readonly number[],
+  bandwidths: readonly number[],
+): Reading {
+  const perToken = tokenBytes(model, precision, position);
+  const bytes = perToken.weights + perToken.rows + perToken.states;
+  return {
+    position,
+    perToken,
+    rate: bytes * median(rates),
+    bandwidth: median(bandwidths),
+    share: median(rates.map((rate, round) => (bytes * rate) / bandwidths[round]!)),
+  };
+}
+
+/** Random ids, so that each token chooses rows of its own. */
+function idsBelow(vocabulary: number): (count: number) => Int32Array {
+  const random = new Random(1);
+  return (count) => Int32Array.from({ length: count }, () => Math.floor(vocabulary * random.uniform()));
+}
+
+/** Inputs of tokens of one sequence, from `position` on. */
+const tokensOf = (ids: Int32Array, position: number, sequence: number) => ({
+  ids,
+  positions: ids.map((_, i) => position + i),
+  sequence: ids.map(() => sequence),
+});
+
+/** Steps of one token of each sequence, at positions that follow the prompt. */
+function decode(
+  session: Session,
+  sequences: number,
+  ids: (count: number) => Int32Array,
+  past: number,
+  seconds: number,
+) {
+  const sequence = Int32Array.from({ length: sequences }, (_, s) => s);
+  return rateOf(seconds, sequences, (i) =>
+    session.forward({
+      ids: ids(sequences),
+      positions: new Int32Array(sequences).fill(past + (i % POSITIONS)),
+      sequence,
+    }),
+  );
+}
+
+/** Tokens per second of calls of so many tokens each: one not counted, then for so many seconds, two at least. */
+async function rateOf(seconds: number, tokens: number, call: (i: number) => Promise<unknown>): Promise<number> {
+  await call(0);
+  const start = performance.now();
+  let calls = 0;
+  while (calls < 2 || performance.now() < start + 1000 * seconds) await call(++calls);
+  return (1000 * tokens * calls) / (performance.now() - start);
+}
+
+/** What a program sees that streams a generation: sampling and text included; after the prompt. */
+async function generate(session: Session, prompt: Int32Array, tokens: number): Promise<number> {
+  let [start, count] = [0, 0];
+  const options = { maxTokens: tokens, temperature: 0.8, topK: 40, seed: 1 };
+  for await (const _ of session.generate(prompt, options)) if (count++ === 0) start = performance.now();
   return ((count - 1) * 1000) / (performance.now() - start);
+}
+
+function text(rates: readonly Rate[]): string {
+  const said = ({ kind, tokens }: Rate): string =>
+    kind === 'prompt' ? `a prompt of ${tokens}` : kind === 'many sequences' ? `${tokens} sequences` : kind;
+  const head = ['model', 'precision', 'threads', 'tokens per second of', 'median', 'worst', 'best'];
+  const rows = rates.map((rate) => [
+    ...[rate.model, rate.precision, `${rate.threads}`, said(rate)],
+    ...[rate.median, Math.min(...rate.rounds), Math.max(...rate.rounds)].map(rounded),
+  ]);
+  const megabytes = (bytes: number): string => rounded(bytes / 1e6);
+  const reading = rates.flatMap(({ model, precision, threads, reading }) => {
+    if (reading === undefined) return [];
+    const { perToken, position, rate, bandwidth, share } = reading;
+    const { weights, rows, states } = perToken;
+    const bytes = [weights, rows, states, weights + rows + states].map(megabytes);
+    return [
+      [
+        model,
+        precision,
+        `${threads}`,
+        `${position}`,
+        ...bytes,
+        rounded(rate / 1e9),
+        rounded(bandwidth / 1e9),
+        percent(share),
+      ],
+    ];
+  });
+  const readingHead = [
+    ...['model', 'precision', 'threads', 'position', 'weights MB', 'chosen rows MB', 'states MB', 'all MB'],
+    ...['GB/s', 'read bandwidth GB/s', 'share'],
+  ];
+  return `${table(head, rows, ['model', 'precision', 'tokens per second of'])}
+
+What a token of one sequence must read (weights as this precision stores them, the rows it chooses, its key and value cache), and
+the share of the read bandwidth, measured in the same rounds, that this comes to. Weights that fit a cache take it above 100 %.
+
+${table(readingHead, reading, ['model', 'precision'])}`;
 }

@@ -1,166 +1,128 @@
 // One UltraMem V1 layer, compiled by this project, against ONNX Runtime, in one process and in turn.
-//
-//   npm --prefix bench ci && npm --prefix bench run layer [-- --tokens 1,64 --threads 1 --rounds 5 --json out.json]
 
-import { writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { basename } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
-import { markdownTable } from 'markdown-table';
-import { model } from 'ultramem';
-import { compile } from 'ultramem/compile';
-import { ultramemV1 } from 'ultramem/models';
-import { type Contender, inRounds, ratioOf } from 'ultramem/profile';
-import { openNative, requireAddon, type Tensor } from 'ultramem/runtime';
-import { layerOnnx } from './layer-onnx.ts';
-import { type LayerWeights, layerWeights, Random, sizes } from './layer-weights.ts';
-import { machine } from './machine.ts';
+import { type Contender, inRounds, type Ratio, ratioOf, type Timing } from 'ultramem/profile';
+import type { Tensor } from 'ultramem/runtime';
+import { rounded, table } from '../figures.ts';
+import { compiledLayer, type LayerEngine, onnxLayer } from '../layer-engines.ts';
+import { layerOnnx } from '../layer-onnx.ts';
+import { layerWeights, Random, sizes } from '../layer-weights.ts';
+import type { Measured, Settings } from '../settings.ts';
 
-/** As much of onnxruntime-node as is used. */
-interface OnnxRuntime {
-  readonly Tensor: new (dtype: 'float32', data: Float32Array, shape: readonly number[]) => unknown;
-  readonly InferenceSession: {
-    create(model: Uint8Array, options: Record<string, unknown>): Promise<OnnxSession>;
-  };
-}
-interface OnnxSession {
-  run(feeds: Record<string, unknown>): Promise<Record<string, { readonly data: Float32Array }>>;
-  release(): Promise<void>;
+/** A step of T tokens by every engine. */
+export interface LayerStep {
+  readonly T: number;
+  readonly threads: number;
+  /** Milliseconds per step: ours in f32 and in bf16, the peer's graph as exported and folded by hand. */
+  readonly timings: readonly Timing[];
+  readonly ratios: readonly (Ratio & { readonly of: string; readonly to: string })[];
+  /** How far the others' outputs lie from the first one's. */
+  readonly differences: readonly Difference[];
 }
 
-/** A layer that is ready to run: on input number i, by name. */
-interface Engine {
+export interface Difference {
   readonly name: string;
-  /** Computes the same as the first but for the order of sums; else weights are rounded, and choices may fall otherwise. */
-  readonly exact: boolean;
-  run(input: Tensor<'f32'>): Promise<Float32Array>;
-  dispose(): Promise<void>;
+  /** Relative l2 distance of a token's output, the median over tokens. */
+  readonly median: number;
+  /** Tokens that differ by more than 1e-5, of the step's T. */
+  readonly far: number;
 }
 
-// So many inputs go round that a call's table rows are not those of the last one.
+export interface LayerResults {
+  readonly sizes: typeof sizes;
+  readonly steps: readonly LayerStep[];
+}
+
+/** So many inputs go round that a call's table rows are not those of the last one. */
 const INPUTS = 16;
 
-const { values: flags } = parseArgs({
-  options: {
-    tokens: { type: 'string', default: '1,16,64,256' },
-    threads: { type: 'string', default: '1,2' },
-    rounds: { type: 'string', default: '9' },
-    seconds: { type: 'string', default: '0.2' },
-    json: { type: 'string' },
-  },
-});
-const weights = layerWeights(sizes, 1);
-const onnxRuntime = createRequire(import.meta.url)('onnxruntime-node') as OnnxRuntime;
-const exported = layerOnnx(sizes, weights, { folded: false });
-const folded = layerOnnx(sizes, weights, { folded: true });
-console.log(`${machine()}\nONNX graphs of ${exported.nodes} nodes as exported, ${folded.nodes} folded by hand`);
-
-const names = ['ultramem', 'ultramem, bf16', 'ONNX Runtime', 'ONNX Runtime, folded by hand'] as const;
-const results: object[] = [];
-const rows: string[][] = [];
-for (const threads of flags.threads.split(',').map(Number)) {
-  const engines = [
-    await ultramem(weights, threads, 'f32'),
-    await ultramem(weights, threads, 'bf16'),
-    await onnx(names[2], exported.bytes, threads),
-    await onnx(names[3], folded.bytes, threads),
-  ];
-  for (const T of flags.tokens.split(',').map(Number)) {
-    const random = new Random(T);
-    const inputs = Array.from({ length: INPUTS }, () => random.normals([T, sizes.width]));
-    const agreement = await compare(engines, inputs[0]!);
-    const contenders = engines.map(({ name, run }): Contender => ({ name, call: (i) => run(inputs[i % INPUTS]!) }));
-    const timings = await inRounds(contenders, {
-      rounds: Number(flags.rounds),
-      seconds: Number(flags.seconds),
-    });
-    const peers = timings.slice(2);
-    const ratios = timings.slice(0, 2).flatMap((own) => peers.map((peer) => ratioOf(peer, own)));
-    results.push({ T, threads, timings, ratios, agreement });
-    console.error(
-      `T = ${T}, threads ${threads}: outputs differ by ${agreement.map((d) => d.toExponential(1)).join(', ')}`,
-    );
-    rows.push([
-      `${T}`,
-      `${threads}`,
-      ...timings.map(({ median, min, spread }) => `${rounded(median)} (${rounded(min)}; ±${rounded(spread / 2)})`),
-      ...ratios.map(({ median, low, high }) => `${rounded(median)} (${rounded(low)} – ${rounded(high)})`),
-    ]);
-  }
-  for (const engine of engines) await engine.dispose();
-}
-const ratioNames = names.slice(0, 2).flatMap((own) => names.slice(2).map((peer) => `${peer} / ${own}`));
-console.log(
-  markdownTable([['T', 'threads', ...names.map((name) => `${name}, ms`), ...ratioNames], ...rows], { align: 'r' }),
-);
-if (flags.json !== undefined)
-  await writeFile(flags.json, JSON.stringify({ machine: machine(), sizes, results }, null, 2));
-
-async function ultramem(weights: LayerWeights, threads: number, precision: 'f32' | 'bf16'): Promise<Engine> {
-  const layer = model('bench-layer', (m) => {
-    const x = m.input('x', [m.symbol('T'), sizes.width]);
-    m.output('y', ultramemV1(m, x, sizes));
-  });
-  const outDir = fileURLToPath(new URL(`../out/bench/layer-${precision}`, import.meta.url));
-  const { addon } = await compile(layer, { outDir, precision });
-  const { native, session } = await openNative(requireAddon(pathToFileURL(addon).href, basename(addon)), weights, {
-    threads,
-    copy: true,
-  });
-  return {
-    name: names[precision === 'f32' ? 0 : 1],
-    exact: precision === 'f32',
-    run: async (x) => (await session.forward({ x })).y!.data as Float32Array,
-    async dispose() {
-      await session[Symbol.asyncDispose]();
-      native.dispose();
-    },
-  };
-}
-
-async function onnx(name: string, bytes: Uint8Array, threads: number): Promise<Engine> {
-  const session = await onnxRuntime.InferenceSession.create(bytes, {
-    executionProviders: ['cpu'],
-    executionMode: 'sequential',
-    graphOptimizationLevel: 'all',
-    interOpNumThreads: 1,
-    intraOpNumThreads: threads,
-  });
-  return {
-    name,
-    exact: true,
-    run: async ({ data, shape }) => (await session.run({ x: new onnxRuntime.Tensor('float32', data, shape) })).y!.data,
-    dispose: () => session.release(),
-  };
-}
-
-/** Relative l2 distance of each other engine's output from the first one's, the median over tokens. */
-async function compare([first, ...others]: readonly Engine[], input: Tensor<'f32'>): Promise<number[]> {
-  const wanted = (await first!.run(input)).slice();
-  const distances: number[] = [];
-  for (const other of others) {
-    const got = await other.run(input);
-    // Where scores are closer than rounding, a token may keep another row; so not one number over all tokens.
-    const perToken = Array.from({ length: input.shape[0]! }, (_, t) => {
-      let [difference, size] = [0, 0];
-      for (let d = t * sizes.width; d < (t + 1) * sizes.width; d++) {
-        difference += (got[d]! - wanted[d]!) ** 2;
-        size += wanted[d]! ** 2;
+/** @throws Error where an engine computes something else */
+export async function measureLayer(settings: Settings): Promise<Measured<LayerResults>> {
+  const weights = layerWeights(sizes, 1);
+  const exported = layerOnnx(sizes, weights, { folded: false });
+  const folded = layerOnnx(sizes, weights, { folded: true });
+  const steps: LayerStep[] = [];
+  for (const threads of settings.threads) {
+    const engines: LayerEngine[] = [];
+    try {
+      engines.push(await compiledLayer(weights, threads, 'f32'), await compiledLayer(weights, threads, 'bf16'));
+      engines.push(await onnxLayer('ONNX Runtime', exported.bytes, threads));
+      engines.push(await onnxLayer('ONNX Runtime, folded by hand', folded.bytes, threads));
+      for (const T of settings.tokens) {
+        settings.progress(`T = ${T}, threads ${threads}`);
+        steps.push(await measureStep(engines, T, threads, settings));
       }
-      return Math.sqrt(difference / size);
-    });
-    const far = perToken.filter((distance) => !(distance < 1e-5)).length;
-    if (other.exact && far > 0)
-      console.log(`${other.name}: ${far} of ${perToken.length} tokens differ by more than 1e-5`);
-    const middle = perToken.sort((a, b) => a - b)[perToken.length >> 1]!;
-    const wrong = other.exact ? far > perToken.length / 10 : !(middle < 0.3);
-    if (wrong) throw new Error(`${other.name} computes something else`);
-    distances.push(middle);
+    } finally {
+      for (const engine of engines) await engine.dispose();
+    }
   }
-  return distances;
+  const nodes = `ONNX graphs of ${exported.nodes} nodes as exported, ${folded.nodes} folded by hand.`;
+  return { markdown: `${nodes}\n\n${text(steps)}`, results: { sizes, steps } };
 }
 
-function rounded(value: number): number {
-  return Number(value.toPrecision(3));
+async function measureStep(
+  engines: readonly LayerEngine[],
+  T: number,
+  threads: number,
+  { rounds, seconds }: Settings,
+): Promise<LayerStep> {
+  const random = new Random(T);
+  const inputs = Array.from({ length: INPUTS }, () => random.normals([T, sizes.width]));
+  const differences = await compare(engines, inputs[0]!);
+  const contenders = engines.map(({ name, run }): Contender => ({ name, call: (i) => run(inputs[i % INPUTS]!) }));
+  const timings = await inRounds(contenders, { rounds, seconds });
+  const [own, peers] = [timings.slice(0, 2), timings.slice(2)];
+  const ratios = own.flatMap((to) => peers.map((of) => ({ of: of.name, to: to.name, ...ratioOf(of, to) })));
+  return { T, threads, timings, ratios, differences };
+}
+
+async function compare(
+  [first, ...others]: readonly LayerEngine[],
+  input: Tensor<'f32'>,
+): Promise<readonly Difference[]> {
+  const wanted = (await first!.run(input)).slice();
+  const differences: Difference[] = [];
+  for (const { name, exact, run } of others) {
+    // Where scores are closer than rounding, a token may keep another row; so not one number over all tokens.
+    const distances = distancePerToken(await run(input), wanted).sort((a, b) => a - b);
+    const median = distances[distances.length >> 1]!;
+    const far = distances.filter((distance) => !(distance < 1e-5)).length;
+    if (exact ? far > distances.length / 10 : !(median < 0.3)) throw new Error(`${name} computes something else`);
+    differences.push({ name, median, far });
+  }
+  return differences;
+}
+
+function distancePerToken(got: Float32Array, wanted: Float32Array): number[] {
+  return Array.from({ length: wanted.length / sizes.width }, (_, t) => {
+    let [difference, size] = [0, 0];
+    for (let d = t * sizes.width; d < (t + 1) * sizes.width; d++) {
+      difference += (got[d]! - wanted[d]!) ** 2;
+      size += wanted[d]! ** 2;
+    }
+    return Math.sqrt(difference / size);
+  });
+}
+
+function text(steps: readonly LayerStep[]): string {
+  const [first] = steps;
+  if (first === undefined) return '';
+  const head = [
+    ...['T', 'threads', ...first.timings.map(({ name }) => `${name}, ms`)],
+    ...first.ratios.map(({ of, to }) => `${of} / ${to}`),
+  ];
+  const rows = steps.map(({ T, threads, timings, ratios }) => [
+    ...[`${T}`, `${threads}`],
+    ...timings.map(({ median, min, spread }) => `${rounded(median)} (${rounded(min)}; ±${rounded(spread / 2)})`),
+    ...ratios.map(({ median, low, high }) => `${rounded(median)} (${rounded(low)} – ${rounded(high)})`),
+  ]);
+  const worst = first.differences.map(({ name }, i) => {
+    const all = steps.map(({ differences }) => differences[i]!);
+    const far = all.reduce((sum, difference) => sum + difference.far, 0);
+    const tokens = steps.reduce((sum, { T }) => sum + T, 0);
+    return `${name} ${Math.max(...all.map(({ median }) => median)).toExponential(1)} (${far} of ${tokens} tokens beyond 1e-5)`;
+  });
+  return `${table(head, rows)}
+
+Milliseconds per step: median (least; ± half of how far rounds lie apart). Ratios: median over rounds (range); above 1 in our favour.
+Outputs differ from ours in f32 by, relative l2, the median over tokens: ${worst.join(', ')}.`;
 }

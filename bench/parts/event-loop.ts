@@ -1,0 +1,149 @@
+// How long the event loop is held while long steps run: how late a timer of 1 ms comes at most.
+
+import { basename } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { compile, loadModel } from 'ultramem/compile';
+import { median } from 'ultramem/profile';
+import { openNative, requireAddon } from 'ultramem/runtime';
+import { rounded, table } from '../figures.ts';
+import { compiledLayer, onnxLayer } from '../layer-engines.ts';
+import { layerOnnx } from '../layer-onnx.ts';
+import { layerWeights, Random, sizes } from '../layer-weights.ts';
+import { fromRoot } from '../paths.ts';
+import type { Measured, Settings } from '../settings.ts';
+
+/** Milliseconds. */
+export interface Held {
+  readonly name: string;
+  readonly threads: number;
+  /** Of a step, the median of all. */
+  readonly step: number;
+  /** How late a timer of 1 ms came at most in a round: the median over rounds, the most, and the rounds. */
+  readonly median: number;
+  readonly max: number;
+  readonly rounds: readonly number[];
+}
+
+export interface EventLoopResults {
+  readonly held: readonly Held[];
+}
+
+/** A kind of step. */
+interface LongStep {
+  readonly name: string;
+  call(): Promise<unknown>;
+  dispose(): Promise<void>;
+}
+
+/** Tokens of the layer's steps; the longest that it takes. */
+const TOKENS = [256, 512] as const;
+const BYTES_LM_TOKENS = 512;
+
+/** @throws what compiling and loading throw */
+export async function measureEventLoop(settings: Settings): Promise<Measured<EventLoopResults>> {
+  const held: Held[] = [];
+  for (const threads of settings.threads) {
+    const steps = [nothing, await bytesLmStep(threads), ...(await layerSteps(threads))];
+    try {
+      held.push(...(await inTurn(steps, threads, settings)));
+    } finally {
+      for (const step of steps) await step.dispose();
+    }
+  }
+  return { markdown: text(held), results: { held } };
+}
+
+async function inTurn(
+  steps: readonly LongStep[],
+  threads: number,
+  { rounds, seconds, progress }: Settings,
+): Promise<readonly Held[]> {
+  const figures = steps.map(({ name }) => ({ name, times: [] as number[], rounds: [] as number[] }));
+  for (let round = 0; round < rounds; round++) {
+    progress(`threads ${threads}, round ${round + 1} of ${rounds}`);
+    for (const [s, step] of steps.entries())
+      figures[s]!.rounds.push(await longestHeld(step, seconds, figures[s]!.times));
+  }
+  return figures.map(({ name, times, rounds }) => ({
+    ...{ name, threads, step: median(times), median: median(rounds), max: Math.max(...rounds), rounds },
+  }));
+}
+
+/** Milliseconds beyond its time that a timer of 1 ms came at most, over `seconds` of calls, and three at least. */
+async function longestHeld({ call }: LongStep, seconds: number, times: number[]): Promise<number> {
+  await call();
+  const delays = monitorEventLoopDelay({ resolution: 1 });
+  delays.enable();
+  await sleep(5); // the first delay is counted from here on
+  delays.reset();
+  const end = performance.now() + 1000 * seconds;
+  for (let i = 0; i < 3 || performance.now() < end; i++) {
+    const start = performance.now();
+    await call();
+    times.push(performance.now() - start);
+  }
+  await sleep(5); // a timer that is late has come by now
+  delays.disable();
+  return Math.max(0, delays.max / 1e6 - 1);
+}
+
+/** What timers are late by on this machine in any case. */
+const nothing: LongStep = { name: 'nothing', call: () => sleep(10), dispose: async () => {} };
+
+async function bytesLmStep(threads: number): Promise<LongStep> {
+  const model = await loadModel(fromRoot('examples/bytes-lm/model.ts'));
+  const { addon } = await compile(model, { outDir: fromRoot('out/bench/bytes-lm-f32') });
+  const { native, session } = await openNative(
+    requireAddon(pathToFileURL(addon).href, basename(addon)),
+    fromRoot('examples/bytes-lm/ultramem-bytes.safetensors'),
+    { threads, maxSequences: 2 },
+  );
+  // As many sequences as the tokens need.
+  const below = session.model.inputs.find(({ name }) => name === 'positions')?.below;
+  const context = Math.min(BYTES_LM_TOKENS, typeof below === 'number' ? below : BYTES_LM_TOKENS);
+  const inputs = {
+    ids: Int32Array.from({ length: BYTES_LM_TOKENS }, (_, i) => 97 + ((i * 7) % 26)),
+    positions: Int32Array.from({ length: BYTES_LM_TOKENS }, (_, i) => i % context),
+    sequence: Int32Array.from({ length: BYTES_LM_TOKENS }, (_, i) => Math.floor(i / context)),
+  };
+  return {
+    name: `bytes-lm, T = ${BYTES_LM_TOKENS}`,
+    call: () => session.forward(inputs),
+    async dispose() {
+      await session[Symbol.asyncDispose]();
+      native.dispose();
+    },
+  };
+}
+
+/** The layer by us and by the peer. */
+async function layerSteps(threads: number): Promise<readonly LongStep[]> {
+  const weights = layerWeights(sizes, 1);
+  const engines = [
+    await compiledLayer(weights, threads, 'f32'),
+    await onnxLayer('ONNX Runtime', layerOnnx(sizes, weights, { folded: false }).bytes, threads),
+  ];
+  return engines.flatMap(({ name, run, dispose }) =>
+    TOKENS.map((T, i): LongStep => {
+      const x = new Random(T).normals([T, sizes.width]);
+      // The last of an engine's steps ends it.
+      return {
+        name: `one layer, T = ${T}, ${name}`,
+        call: () => run(x),
+        dispose: i === TOKENS.length - 1 ? dispose : async () => {},
+      };
+    }),
+  );
+}
+
+function text(held: readonly Held[]): string {
+  const rows = held.map(({ name, threads, step, median, max }) => [
+    ...[name, `${threads}`, ...[step, median, max].map(rounded)],
+  ]);
+  return `${table(['while this runs', 'threads', 'a step, ms', 'held, median, ms', 'held, most, ms'], rows, ['while this runs'])}
+
+Held: how late a timer of 1 ms came at most in a round; median over rounds, and the most of all. "Nothing" is what the machine itself
+is late by.`;
+}
