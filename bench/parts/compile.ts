@@ -46,7 +46,6 @@ export async function measureCompile({ rounds, progress }: Settings): Promise<Me
   );
   for (let round = 0; round < Math.min(rounds, ROUNDS); round++) {
     for (const { model, target, args, cold, cached } of times) {
-      if (target === 'cuda' && round > 0) continue;
       progress(`${model}, ${target}`);
       const folder = await mkdtemp(join(tmpdir(), 'ultramem-bench-'));
       try {

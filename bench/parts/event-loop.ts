@@ -1,7 +1,8 @@
-// How long the event loop is held while long steps run: how late a timer of 1 ms comes at most.
+// How long the event loop is held while long steps run: how late a timer of 1 ms comes at most, and how long the loop is at work for
+// a step. The first also shows how late the system gives a thread a core; the second does not.
 
 import { basename } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { compile, loadModel } from 'ultramem/compile';
@@ -24,6 +25,8 @@ export interface Held {
   readonly median: number;
   readonly max: number;
   readonly rounds: readonly number[];
+  /** That the loop was at work for a step: the median over rounds. */
+  readonly busy: number;
 }
 
 export interface EventLoopResults {
@@ -60,33 +63,53 @@ async function inTurn(
   threads: number,
   { rounds, seconds, progress }: Settings,
 ): Promise<readonly Held[]> {
-  const figures = steps.map(({ name }) => ({ name, times: [] as number[], rounds: [] as number[] }));
+  const figures = steps.map(({ name }) => ({
+    name,
+    times: [] as number[],
+    rounds: [] as number[],
+    busy: [] as number[],
+  }));
   for (let round = 0; round < rounds; round++) {
     progress(`threads ${threads}, round ${round + 1} of ${rounds}`);
-    for (const [s, step] of steps.entries())
-      figures[s]!.rounds.push(await longestHeld(step, seconds, figures[s]!.times));
+    for (const [s, step] of steps.entries()) {
+      const { times, held, busy } = await watch(step, seconds);
+      figures[s]!.times.push(...times);
+      figures[s]!.rounds.push(held);
+      figures[s]!.busy.push(busy);
+    }
   }
-  return figures.map(({ name, times, rounds }) => ({
-    ...{ name, threads, step: median(times), median: median(rounds), max: Math.max(...rounds), rounds },
+  return figures.map(({ name, times, rounds, busy }) => ({
+    ...{ name, threads, step: median(times) },
+    ...{ median: median(rounds), max: Math.max(...rounds), rounds, busy: median(busy) },
   }));
 }
 
-/** Milliseconds beyond its time that a timer of 1 ms came at most, over `seconds` of calls, and three at least. */
-async function longestHeld({ call }: LongStep, seconds: number, times: number[]): Promise<number> {
+/** What a round saw, in milliseconds: of each step, of the latest timer beyond its time, of the loop at work per step. */
+interface Watched {
+  readonly times: readonly number[];
+  readonly held: number;
+  readonly busy: number;
+}
+
+/** Steps for so many seconds, three at least; one before that is not counted. */
+async function watch({ call }: LongStep, seconds: number): Promise<Watched> {
   await call();
   const delays = monitorEventLoopDelay({ resolution: 1 });
   delays.enable();
   await sleep(5); // the first delay is counted from here on
   delays.reset();
+  const before = performance.eventLoopUtilization();
+  const times: number[] = [];
   const end = performance.now() + 1000 * seconds;
-  for (let i = 0; i < 3 || performance.now() < end; i++) {
+  while (times.length < 3 || performance.now() < end) {
     const start = performance.now();
     await call();
     times.push(performance.now() - start);
   }
+  const { active } = performance.eventLoopUtilization(before);
   await sleep(5); // a timer that is late has come by now
   delays.disable();
-  return Math.max(0, delays.max / 1e6 - 1);
+  return { times, held: Math.max(0, delays.max / 1e6 - 1), busy: active / times.length };
 }
 
 /** What timers are late by on this machine in any case. */
@@ -139,11 +162,12 @@ async function layerSteps(threads: number): Promise<readonly LongStep[]> {
 }
 
 function text(held: readonly Held[]): string {
-  const rows = held.map(({ name, threads, step, median, max }) => [
-    ...[name, `${threads}`, ...[step, median, max].map(rounded)],
+  const rows = held.map(({ name, threads, step, busy, median, max }) => [
+    ...[name, `${threads}`, ...[step, busy, median, max].map(rounded)],
   ]);
-  return `${table(['while this runs', 'threads', 'a step, ms', 'held, median, ms', 'held, most, ms'], rows, ['while this runs'])}
+  return `${table(['while this runs', 'threads', 'a step, ms', 'loop at work for it, ms', 'held, median, ms', 'held, most, ms'], rows, ['while this runs'])}
 
-Held: how late a timer of 1 ms came at most in a round; median over rounds, and the most of all. "Nothing" is what the machine itself
-is late by.`;
+At work: what the event loop itself did for a step, the timer included; the median over rounds. Held: how late a timer of 1 ms came at
+most in a round; median over rounds, and the most of all. It counts as well how late the system gives the loop's thread a core, as
+"nothing" shows.`;
 }
