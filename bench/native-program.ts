@@ -16,6 +16,11 @@ export async function buildProgram(name: string): Promise<string> {
   await mkdir(fromRoot('out/bench'), { recursive: true });
   const program = fromRoot(`out/bench/${name}`);
   const sources = [fromRoot(`bench/native/${name}.cc`), fromRoot('native/cpu/pool.cc')];
-  await promisify(execFile)('g++', [...flags, '-I', fromRoot('native/cpu'), ...sources, '-o', program]);
+  try {
+    await promisify(execFile)('g++', [...flags, '-I', fromRoot('native/cpu'), ...sources, '-o', program]);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new Error(`no g++ on the PATH; bench/native/${name}.cc is built with it`, { cause: error });
+  }
   return program;
 }

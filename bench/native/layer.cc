@@ -42,22 +42,23 @@ int main(int argc, char** argv) {
   static Layer<BF16> narrow;
   Pool all(*std::max_element(thread_counts.begin(), thread_counts.end()), 0);
   const LargeArray array(all, size_t(1) << 30);
-  std::vector<Limits> limits(thread_counts.size(), Limits({ROWS, DV}, {2 * H * KEYS, RANK * DK}));
+  std::vector<Limits> limits;
   std::printf("{\"lanes\":%d,\"multipliesPairs\":%s,\"stages\":[", LANES, kMultipliesPairs ? "true" : "false");
-  for (size_t i = 0; i < thread_counts.size(); i++) {
-    Pool pool(thread_counts[i], std::max(Layer<float>::scratch(), Layer<BF16>::scratch()));
+  for (int threads : thread_counts) {
+    Pool pool(threads, std::max(Layer<float>::scratch(), Layer<BF16>::scratch()));
     for (int T : tokens) {
-      std::fprintf(stderr, "T = %d, threads %d\n", T, thread_counts[i]);
+      std::fprintf(stderr, "stages: T = %d, threads %d\n", T, threads);
+      Limits& limit = limits.emplace_back(threads, T, Table{ROWS, DV}, Table{2 * H * KEYS, RANK * DK});
       std::vector<Stage> f32 = wide.stages(pool, T), bf16 = narrow.stages(pool, T);
       for (int round = 0; round < rounds; round++) {
         for (size_t s = 0; s < f32.size(); s++) f32[s].contender.run(seconds), bf16[s].contender.run(seconds);
-        limits[i].measure(pool, array, unsigned(round + 1));
+        limit.measure(pool, array, unsigned(round + 1));
       }
-      for (const Stage& stage : f32) print("f32", thread_counts[i], T, stage);
-      for (const Stage& stage : bf16) print("bf16", thread_counts[i], T, stage);
+      for (const Stage& stage : f32) print("f32", threads, T, stage);
+      for (const Stage& stage : bf16) print("bf16", threads, T, stage);
     }
   }
   std::printf("],\"limits\":[");
-  for (size_t i = 0; i < limits.size(); i++) std::printf("%s", i ? "," : ""), limits[i].print(thread_counts[i]);
+  for (size_t i = 0; i < limits.size(); i++) std::printf("%s", i ? "," : ""), limits[i].print();
   std::printf("]}\n");
 }

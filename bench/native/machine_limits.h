@@ -139,10 +139,10 @@ struct Table {
   int64_t rows, width;
 };
 
-// The limits that stages are set against; of one number of threads.
+// The limits that stages are set against: of one number of threads, measured in turn with steps of T tokens.
 class Limits {
  public:
-  Limits(Table values, Table keys) : values_(values), keys_(keys) {}
+  Limits(int threads, int64_t T, Table values, Table keys) : threads_(threads), T_(T), values_(values), keys_(keys) {}
 
   // One round of all of them.
   void measure(Pool& pool, const LargeArray& array, unsigned seed) {
@@ -158,8 +158,8 @@ class Limits {
   }
 
   // {"f32Flops":{"best":…,"median":…},…}, flops and bytes per second.
-  void print(int threads) const {
-    std::printf("{\"threads\":%d", threads);
+  void print() const {
+    std::printf("{\"threads\":%d,\"T\":%lld", threads_, (long long)T_);
     const auto one = [](const char* name, const Limit& limit) {
       std::printf(",\"%s\":{\"best\":%.4g,\"median\":%.4g}", name, limit.best() * 1e9, limit.median() * 1e9);
     };
@@ -181,6 +181,8 @@ class Limits {
     return std::max(array.gather(pool, order, row_bytes / 4, count, 6), array.gather(pool, order, row_bytes / 4, count, 12));
   }
 
+  int threads_;
+  int64_t T_;
   Table values_, keys_;
   Limit f32_, bf16_, read_, gather_f32_, gather_bf16_, keys_f32_, keys_bf16_;
 };

@@ -42,9 +42,10 @@ export interface Limit {
   readonly median: number;
 }
 
-/** Flops and bytes per second of so many threads. */
+/** Flops and bytes per second of so many threads, measured in the rounds of the steps of T tokens. */
 export interface Limits {
   readonly threads: number;
+  readonly T: number;
   readonly f32Flops: Limit;
   /** 0 where the processor has no such instruction. */
   readonly bf16Flops: Limit;
@@ -59,10 +60,10 @@ export interface Limits {
 }
 
 export interface Stage extends NativeStage {
-  /** Microseconds that arithmetic alone and memory alone would take at the limits. */
+  /** Microseconds that arithmetic alone and memory alone would take at the limits, the medians over rounds. */
   readonly arithmetic: number;
   readonly memory: number;
-  /** The longer of them by the least time measured. */
+  /** The longer of them by the median measured: what is usual against what is usual in the same rounds. */
   readonly share: number;
   readonly bound: 'arithmetic' | 'memory';
 }
@@ -82,7 +83,7 @@ export async function measureStages(settings: Settings): Promise<Measured<Stages
   const args = [threads.join(','), tokens.join(','), `${rounds}`, `${seconds * PART_OF_SECONDS}`];
   const native = JSON.parse(await outputOf(program, args)) as NativeStages;
   const stages = native.stages.map((stage) =>
-    sharesOf(stage, native.limits.find(({ threads }) => threads === stage.threads)!),
+    sharesOf(stage, native.limits.find(({ threads, T }) => threads === stage.threads && T === stage.T)!),
   );
   return { markdown: text({ ...native, stages }), results: { ...native, stages } };
 }
@@ -101,17 +102,17 @@ async function outputOf(program: string, args: readonly string[]): Promise<strin
 
 function sharesOf(stage: NativeStage, limits: Limits): Stage {
   const narrow = stage.precision === 'bf16';
-  const micros = (work: number, { best }: Limit): number => (work === 0 ? 0 : (1e6 * work) / best);
+  const micros = (work: number, { median }: Limit): number => (work === 0 ? 0 : (1e6 * work) / median);
   const arithmetic = micros(stage.f32Flops, limits.f32Flops) + micros(stage.bf16Flops, limits.bf16Flops);
   const memory =
     micros(stage.streamed, limits.read) +
     micros(stage.gathered, narrow ? limits.gatherBf16 : limits.gatherF32) +
     micros(stage.keyRows, narrow ? limits.keysBf16 : limits.keysF32);
   const bound = memory > arithmetic ? 'memory' : 'arithmetic';
-  return { ...stage, arithmetic, memory, share: Math.max(arithmetic, memory) / stage.min, bound };
+  return { ...stage, arithmetic, memory, share: Math.max(arithmetic, memory) / stage.median, bound };
 }
 
-const note = `- Microseconds: median (least). Share: the time that the stage would take at the limit that binds it, by the least time measured.
+const note = `- Microseconds: median (least). Share: the time that the stage would take at the limit that binds it, by the time measured, medians both.
 - Operations of f32 and of pairs of bf16 each count at their own peak; bytes in order at the read bandwidth, value rows at the bandwidth
   of rows from memory, key rows at that of rows from the cache that holds them. Scores run on pairs of bf16 in either precision
   where there are more than six tokens.
@@ -121,14 +122,15 @@ const note = `- Microseconds: median (least). Share: the time that the stage wou
   scores of the few keys that may be among the best. Re-score alone does not ask for value rows ahead; in the layer it does.`;
 
 function text({ stages, limits, lanes }: StagesResults): string {
-  const giga = ({ best }: Limit): string => (best === 0 ? 'none' : rounded(best / 1e9));
+  const giga = ({ median, best }: Limit): string =>
+    best === 0 ? 'none' : `${rounded(median / 1e9)} (${rounded(best / 1e9)})`;
   const limitTable = table(
     [
-      ...['threads', 'f32 GFLOP/s', 'bf16 pairs GFLOP/s', 'read GB/s'],
+      ...['T', 'threads', 'f32 GFLOP/s', 'bf16 pairs GFLOP/s', 'read GB/s'],
       ...['value rows f32 GB/s', 'value rows bf16 GB/s', 'key rows f32 GB/s', 'key rows bf16 GB/s'],
     ],
-    limits.map(({ threads, ...all }) => [
-      `${threads}`,
+    limits.map(({ T, threads, ...all }) => [
+      ...[`${T}`, `${threads}`],
       ...[all.f32Flops, all.bf16Flops, all.read, all.gatherF32, all.gatherBf16, all.keysF32, all.keysBf16].map(giga),
     ]),
   );
@@ -147,7 +149,7 @@ function text({ stages, limits, lanes }: StagesResults): string {
       precision === 'bf16' && threads === stage.threads && T === stage.T && name === stage.stage;
     return [`${stage.T}`, `${stage.threads}`, stage.stage, ...of(stage), ...of(stages.find(same)!)];
   });
-  return `Limits, the most in any round; vectors of ${lanes} floats:
+  return `Limits by ${lanes} floats at once, measured in the rounds of each T: median (most).
 
 ${limitTable}
 
