@@ -111,7 +111,8 @@ class Layer {
         const float* q = q_ + (t + first) * 2 * DK + side * DK;
         const BF16* panel = packed_[side] + (head * Layout::PANELS + p) * Layout::DEPTH * PANEL;
         if (!kMultipliesPairs || tokens <= TILE_ROWS) return score_panels(tokens, DK, q, 2 * DK, panel, panels, work.scores, Layout::RUN);
-        for (int64_t i = 0; i < tokens; i++) round_row(q + i * 2 * DK, DK, work.rounded + i * Layout::DEPTH);
+        for (int64_t i = 0; i < tokens; i++)
+          for (int64_t d = 0; d < DK; d++) work.rounded[i * Layout::DEPTH + d] = to_bf16(q[i * 2 * DK + d]);
         score_panels(tokens, Layout::DEPTH, work.rounded, Layout::DEPTH, panel, panels, work.scores, Layout::RUN);
       });
   }
