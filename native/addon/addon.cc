@@ -11,6 +11,7 @@
 #include "describe.h"
 #include "loaded.h"
 #include "session.h"
+#include "step_thread.h"
 #include "work.h"
 
 namespace ultramem::addon {
@@ -197,7 +198,9 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
       if (!loaded) throw Fault("disposed", "the weights are not loaded");
       std::vector<int64_t> symbols = integers(info[2]);
       if (int(symbols.size()) != loaded->model().symbol_count) throw Fault("native-failure", "wrong number of symbols");
-      session_ = std::make_shared<Session>(loaded, info[1].ToNumber().Int32Value(), std::move(symbols), observe_of(info[3]));
+      const int threads = info[1].ToNumber().Int32Value();
+      session_ = std::make_shared<Session>(loaded, threads, std::move(symbols), observe_of(info[3]));
+      thread_ = std::make_unique<StepThread>(info.Env(), unsigned(threads) < std::thread::hardware_concurrency());
     });
   }
 
@@ -229,9 +232,13 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
     });
     session_->rouse();
     running_ = cancel;
-    Work* work = new Work(env, std::move(body), [this] { running_.reset(); }, keep);
-    work->Queue();
-    return work->promise();
+    return thread_->run(
+        std::move(body), std::move(cancel),
+        [this] {
+          running_.reset();
+          if (!session_) thread_.reset();
+        },
+        keep);
   }
 
   // Session symbols as opened, step symbols within their bounds.
@@ -271,9 +278,11 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void dispose(const Napi::CallbackInfo& info) {
     cancel(info);
     session_.reset();
+    if (!running_) thread_.reset();
   }
 
   std::shared_ptr<Session> session_;
+  std::unique_ptr<StepThread> thread_;
   std::shared_ptr<bool> running_;  // cancel flag of the step in flight
 };
 

@@ -1,4 +1,4 @@
-// Work off the event loop that settles a promise; failures become errors with a code. Runs on libuv's threads.
+// Work off the event loop that settles a promise, on libuv's threads; failures become errors with a code.
 #pragma once
 #include "napi_settings.h"
 

@@ -8,13 +8,13 @@
 namespace ultramem {
 
 // Rows asked for ahead of the one being added: enough to have as many cache lines on the way as a core can.
-constexpr int64_t kPoolAhead = 6;
+constexpr int64_t kPoolAhead = 16;
 
 constexpr int64_t clamp_slot(int64_t slot, int64_t count) { return slot < 0 ? 0 : slot >= count ? count - 1 : slot; }
 
 inline void prefetch_bytes(const void* from, int64_t bytes) {
   const char* at = static_cast<const char*>(from);
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i, 0, 2);
 }
 
 // Sums columns [First, Last) of the R rows of tokens [begin, end). A column's sum runs over the rows in order, so how

@@ -138,9 +138,15 @@ constexpr size_t linear_scratch() {
   return kMultipliesPairs && std::is_same_v<E, BF16> ? size_t(LINEAR_BLOCK * panel_rows<E>(K)) * sizeof(E) : 0;
 }
 
+// What products do besides, a little at a time: nothing.
+struct Nothing {
+  void operator()() const {}
+};
+constexpr int64_t kStep = 64;  // k between two calls of what is done besides
+
 // Adds (or, at the first run of k, stores) the products of one panel's run of k into y (T, columns).
-template <int ROWS, class X, class E>
-inline void linear_tile(int64_t K, const X* x, int64_t ldx, const E* w, bool first, int64_t columns, float* y, int64_t ldy) {
+template <int ROWS, class X, class E, class Besides>
+inline void linear_tile(int64_t K, const X* x, int64_t ldx, const E* w, bool first, int64_t columns, float* y, int64_t ldy, Besides& besides) {
   constexpr int VECTORS = tile_vectors(ROWS), WIDTH = VECTORS * LANES;
   for (int64_t n = 0; n < columns; n += WIDTH) {
     Vec sums[ROWS][VECTORS] = {};
@@ -152,7 +158,13 @@ inline void linear_tile(int64_t K, const X* x, int64_t ldx, const E* w, bool fir
           if (lanes(c) >= LANES) sums[r][c] = load(from);
           else if (lanes(c) > 0) sums[r][c] = load_first(from, lanes(c));
         }
-    multiply_tile(K, x, ldx, w + n * kGroup<E>, sums);
+    const E* at = w + n * kGroup<E>;
+    if constexpr (std::is_same_v<Besides, Nothing>) multiply_tile(K, x, ldx, at, sums);
+    else
+      for (int64_t k = 0; k < K; k += kStep) {
+        multiply_tile(K - k < kStep ? K - k : kStep, x + k, ldx, at + k * PANEL, sums);
+        besides();
+      }
     for (int r = 0; r < ROWS; r++)
       for (int c = 0; c < VECTORS; c++) {
         float* to = y + r * ldy + n + c * LANES;
@@ -162,24 +174,40 @@ inline void linear_tile(int64_t K, const X* x, int64_t ldx, const E* w, bool fir
   }
 }
 
+// y (T, N) of panels [from, to): x (T, K) of f32, or rounded to bf16 as round_rows leaves it.
+template <int64_t N, int64_t K, class X, class E, class Besides>
+inline void linear_panels(int64_t from, int64_t to, int64_t T, const X* x, int64_t ldx, const E* packed, float* y, int64_t ldy, Besides& besides) {
+  constexpr int64_t DEPTH = panel_rows<E>(K), depth = std::is_same_v<X, BF16> ? DEPTH : K;
+  constexpr int64_t RUN = 512;  // k whose 128 KiB of a panel stay in L2 while a block's tiles pass over them
+  const int64_t run = T <= TILE_ROWS ? depth : RUN;
+  for (int64_t panel = from; panel < to; panel++) {
+    const int64_t columns = N - panel * PANEL < PANEL ? N - panel * PANEL : PANEL;
+    for (int64_t k = 0; k < depth; k += run)
+      for_tiles(T, [&]<int ROWS>(int64_t t) {
+        linear_tile<ROWS>(depth - k < run ? depth - k : run, x + t * ldx + k, ldx, packed + (panel * DEPTH + k) * PANEL, k == 0, columns,
+                          y + t * ldy + panel * PANEL, ldy, besides);
+      });
+  }
+}
+
+// x (T, K) → rounded (T, panel_rows<BF16>(K)), zero past K.
+template <int64_t K>
+inline void round_rows(int64_t T, const float* x, int64_t ldx, BF16* rounded) {
+  constexpr int64_t DEPTH = panel_rows<BF16>(K);
+  for (int64_t t = 0; t < T; t++) {
+    round_row<K>(x + t * ldx, rounded + t * DEPTH);
+    if constexpr (K < DEPTH) rounded[t * DEPTH + K] = {};
+  }
+}
+
 // x (T, K) with token stride ldx, packed as pack_linear leaves it, y (T, N) with token stride ldy; strides in floats.
 // y must not overlap x. Over f32 each sum runs over k in order, so a token's result does not depend on the others. Over bf16 so
 // do those of up to TILE_ROWS tokens; more are rounded to bf16 themselves where the processor multiplies pairs of it.
 template <int64_t N, int64_t K, class E>
 void linear(Pool& pool, int64_t T, const float* x, int64_t ldx, const E* packed, float* y, int64_t ldy) {
-  constexpr int64_t PANELS = (N + PANEL - 1) / PANEL, DEPTH = panel_rows<E>(K);
-  constexpr int64_t RUN = 512;  // k whose 128 KiB of a panel stay in L2 while a block's tiles pass over them
+  constexpr int64_t PANELS = (N + PANEL - 1) / PANEL;
   constexpr bool ROUNDS = linear_scratch<N, K, E>() > 0;
   const int64_t blocks = (T + LINEAR_BLOCK - 1) / LINEAR_BLOCK;
-  const auto multiply = [&](int64_t panel, int64_t depth, int64_t first, int64_t tokens, const auto* rows, int64_t ld) {
-    const int64_t columns = N - panel * PANEL < PANEL ? N - panel * PANEL : PANEL;
-    const int64_t run = tokens <= TILE_ROWS ? depth : RUN;
-    for (int64_t k = 0; k < depth; k += run)
-      for_tiles(tokens, [&]<int ROWS>(int64_t t) {
-        linear_tile<ROWS>(depth - k < run ? depth - k : run, rows + t * ld + k, ld, packed + (panel * DEPTH + k) * PANEL, k == 0,
-                          columns, y + (first + t) * ldy + panel * PANEL, ldy);
-      });
-  };
   // Panels of a piece: several where tokens are rounded for it, if pieces are enough.
   const int64_t most = ROUNDS && T > TILE_ROWS ? PANELS * blocks / 8 : 1;
   const int64_t group = most < 1 ? 1 : most > 4 ? 4 : most;
@@ -187,18 +215,16 @@ void linear(Pool& pool, int64_t T, const float* x, int64_t ldx, const E* packed,
   pool.parallel((PANELS + group - 1) / group * blocks, [&](int64_t i, [[maybe_unused]] int worker) {
     const int64_t block = i % blocks, first = block * T / blocks, tokens = (block + 1) * T / blocks - first;
     const int64_t from = i / blocks * group, to = from + group < PANELS ? from + group : PANELS;
+    Nothing besides;
     if constexpr (ROUNDS) {
       if (tokens > TILE_ROWS) {
         BF16* const rounded = reinterpret_cast<BF16*>(pool.scratch(worker));
-        for (int64_t t = 0; t < tokens; t++) {
-          round_row(x + (first + t) * ldx, K, rounded + t * DEPTH);
-          if constexpr (K < DEPTH) rounded[t * DEPTH + K] = {};
-        }
-        for (int64_t panel = from; panel < to; panel++) multiply(panel, DEPTH, first, tokens, rounded, DEPTH);
+        round_rows<K>(tokens, x + first * ldx, ldx, rounded);
+        linear_panels<N, K>(from, to, tokens, rounded, panel_rows<E>(K), packed, y + first * ldy, ldy, besides);
         return;
       }
     }
-    for (int64_t panel = from; panel < to; panel++) multiply(panel, K, first, tokens, x + first * ldx, ldx);
+    linear_panels<N, K>(from, to, tokens, x + first * ldx, ldx, packed, y + first * ldy, ldy, besides);
   });
 }
 

@@ -10,9 +10,8 @@
 #include <new>
 #include <thread>
 #include <vector>
-#if defined(__SSE2__)
-#include <xmmintrin.h>
-#endif
+
+#include "pause.h"
 
 namespace ultramem {
 
@@ -20,12 +19,6 @@ namespace {
 
 constexpr int kSpins = 4096;
 constexpr auto kSpinTime = std::chrono::microseconds(50);  // about the gap between two launches of a step
-
-void pause() {
-#if defined(__SSE2__)
-  _mm_pause();
-#endif
-}
 
 }  // namespace
 

@@ -7,7 +7,7 @@
 
 namespace ultramem {
 
-// A value table whose rows will be read next: they are asked for as soon as a slot is known, if all of them fit the
+// A value table whose rows will be read next: they are asked for as soon as a slot is known, those of as many tokens as fit the
 // second-level cache. base null: not.
 struct Prefetch {
   const void* base;
@@ -40,7 +40,7 @@ void rescore_topk(Pool& pool, int64_t T, const int32_t* row_index, int64_t ldri,
                   const E* keys_col, const float* core, const int32_t* shuffle, int32_t* slot, int64_t ldslot,
                   float* scores, int64_t ldscores, Prefetch next) {
   const auto clamped = [](int32_t i) { return i < 0 ? 0 : i >= N ? N - 1 : static_cast<int64_t>(i); };
-  const bool ahead = next.base && next.rows > 0 && T * H * K * next.row_bytes <= kPrefetchBytes;
+  const int64_t ahead = next.base && next.rows > 0 ? kPrefetchBytes / (H * K * next.row_bytes) : 0;  // tokens
   pool.parallel(T * H, [&](int64_t piece, int worker) {
     const int64_t t = piece / H, h = piece % H;
     auto& memory = *reinterpret_cast<RescoreMemory<R, M, C, K>*>(pool.scratch(worker));
@@ -54,7 +54,7 @@ void rescore_topk(Pool& pool, int64_t T, const int32_t* row_index, int64_t ldri,
       const int64_t address = clamped(rows[memory.position[k] / M]) * N + clamped(cols[memory.position[k] % M]);
       to[k] = shuffle ? shuffle[address] : static_cast<int32_t>(address);
     }
-    if (ahead)
+    if (t < ahead)
       for (int64_t k = 0; k < K; k++) {
         const char* from = static_cast<const char*>(next.base) + to[k] % next.rows * next.row_bytes;
         for (int64_t i = 0; i < next.row_bytes; i += 64) __builtin_prefetch(from + i, 0, 2);

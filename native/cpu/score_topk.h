@@ -164,7 +164,7 @@ void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const E* key
       best(t).count = 0;
       BF16* const rounded = rounds ? work.rounded + t * DEPTH : nullptr;
       if (rounds) {
-        round_row(x + t * ldq, D, rounded);
+        round_row<D>(x + t * ldq, rounded);
         if constexpr (D < DEPTH) rounded[D] = {};
       }
       work.error[t] = score_error<D>(x + t * ldq, rounded, bounds + 2 * head);

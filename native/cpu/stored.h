@@ -38,16 +38,18 @@ inline Vec multiply_add_pairs(IntVec a, IntVec b, Vec sum) {
 #endif
 }
 
-// n floats rounded to bf16.
-inline void round_row(const float* from, int64_t n, BF16* to) {
-  int64_t i = 0;
+// N floats rounded to bf16.
+template <int64_t N>
+inline void round_row(const float* from, BF16* to) {
+  constexpr int64_t whole = kMultipliesPairs ? N / LANES * LANES : 0;
 #if defined(__AVX512BF16__)
-  for (; i + LANES <= n; i += LANES) {
+  for (int64_t i = 0; i < whole; i += LANES) {
     const __m256bh rounded = _mm512_cvtneps_pbh(load(from + i));
     std::memcpy(to + i, &rounded, sizeof rounded);
   }
 #endif
-  for (; i < n; i++) to[i] = to_bf16(from[i]);
+  if constexpr (whole < N)
+    for (int64_t i = whole; i < N; i++) to[i] = to_bf16(from[i]);
 }
 
 }  // namespace ultramem

@@ -93,6 +93,12 @@ export interface KernelForms {
     reads: 'table' | 'slot' | 'scores';
     writes: 'y';
   };
+  /** gather_pool and the linear [out, G·D] that reads what it pools. */
+  pool_linear: {
+    constants: Sizes<'N' | 'D' | 'R' | 'C' | 'G' | 'out' | 'ldy'>;
+    reads: 'table' | 'slot' | 'scores' | 'packed';
+    writes: 'pooled' | 'y';
+  };
 }
 
 export type Kernel = keyof KernelForms;

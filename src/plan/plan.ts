@@ -7,6 +7,7 @@ import { fuseRetrieval } from './device/fuse-retrieval.ts';
 import { lower } from './device/index.ts';
 import { planSampling } from './device/sample.ts';
 import { assignStreams } from './device/streams.ts';
+import { fusePoolLinear } from './fuse-pool-linear.ts';
 import { GraphIndex } from './graph-index.ts';
 import { kernelChoice } from './kernels/index.ts';
 import { requireTokensFirst } from './kernels/operands.ts';
@@ -49,6 +50,7 @@ function planWith<Target extends string, L>(
       requireTokensFirst('output', step.view(output.value));
       step.bindOutput(i, output.name, output.value);
     }
+    if (lowering === undefined && range.name === 'many') step.arrangeLaunches(fusePoolLinear);
     if (lowering !== undefined) {
       step.arrangeDeviceLaunches(fuseRetrieval);
       step.arrangeDeviceLaunches((launches) =>

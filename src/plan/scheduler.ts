@@ -148,6 +148,14 @@ export class Scheduler {
     };
   }
 
+  /** Lets `arrange` replace the launches; it is told which buffers are gone after the step. */
+  arrangeLaunches(
+    arrange: (launches: readonly AnyLaunch[], isTemporary: (buffer: string) => boolean) => readonly AnyLaunch[],
+  ): void {
+    const arranged = arrange(this.launches, (buffer) => this.#draft(buffer).space === 'arena');
+    this.launches.splice(0, this.launches.length, ...arranged);
+  }
+
   /** Lets `arrange` replace the launches of the device; it is told which buffers are gone after the step. */
   arrangeDeviceLaunches(
     arrange: (launches: readonly DeviceLaunch[], isTemporary: (buffer: string) => boolean) => readonly DeviceLaunch[],

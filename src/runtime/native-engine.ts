@@ -30,6 +30,7 @@ import {
   type Observe,
 } from './native-addon.ts';
 import type { Choice } from './sampling.ts';
+import { awake } from './stay-awake.ts';
 import { type MatchedWeight, type MatchOptions, matchWeights, storedDtype, type WeightsLike } from './weights.ts';
 
 export interface LoadOptions extends MatchOptions {
@@ -125,10 +126,8 @@ function openEngine(
     const cancel = () => session.cancel();
     signal?.addEventListener('abort', cancel);
     try {
-      return await finish(
-        values(step),
-        model.inputs.map(({ name }) => inputs[name]!.data),
-      );
+      const data = model.inputs.map(({ name }) => inputs[name]!.data);
+      return await awake(threads, finish(values(step), data));
     } catch (error) {
       throw gone ? disposed('the session') : fromNative(error, model.name, 'the step', signal);
     } finally {

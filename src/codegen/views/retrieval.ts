@@ -1,7 +1,7 @@
 // Views of the memory layer's kernels.
 
 import type { Launch, View } from '../../plan/types.ts';
-import { firstStride, pointer, pointerOrNull } from '../cpp.ts';
+import { elementType, firstStride, pointer, pointerOrNull } from '../cpp.ts';
 import type { KernelView } from './kernel-view.ts';
 
 export const scoreTopkView = ({ constants, reads, writes }: Launch<'score_topk'>): KernelView => {
@@ -91,6 +91,21 @@ export const gatherPoolView = ({ constants: c, reads, writes }: Launch<'gather_p
   ldScores: firstStride(reads.scores as View),
   y: pointer(writes.y),
   ldy: firstStride(writes.y),
+});
+
+export const poolLinearView = ({ constants: c, reads, writes }: Launch<'pool_linear'>): KernelView => ({
+  header: 'pool_linear',
+  sizes: [c.N, c.D, c.R, c.C, c.G, c.out].join(', '),
+  table: pointer(reads.table as View),
+  slot: pointer(reads.slot as View),
+  ldSlot: firstStride(reads.slot as View),
+  scores: pointer(reads.scores as View),
+  ldScores: firstStride(reads.scores as View),
+  pooled: pointer(writes.pooled),
+  packed: pointer(reads.packed as View),
+  y: pointer(writes.y),
+  ldy: c.ldy,
+  scratch: `pool_linear_scratch<${c.out}, ${c.G * c.D}, ${elementType[(reads.packed as View).dtype]}>()`,
 });
 
 export const rank1View = ({ constants: c, reads, writes }: Launch<'rank1'>): KernelView => ({
