@@ -8,6 +8,7 @@
 #pragma once
 #include <cmath>
 
+#include "dot_rows.h"
 #include "linear.h"
 #include "topk_select.h"
 #include "vector_math.h"
@@ -51,11 +52,15 @@ struct ScoreTopkLayout {
   static constexpr int64_t RUN_PANELS = PANELS <= 2 * LONG_RUN ? PANELS : LONG_RUN;
   static constexpr int64_t RUN = RUN_PANELS * PANEL;
 
-  // Few tokens: the keys are split into parts of at least 4 panels, whose best are merged.
+  // Few tokens: the keys are split into parts of at least 4 panels, whose best are merged, but no further than threads need it:
+  // each part chooses as many as the whole.
   static constexpr int64_t MOST_PARTS = PANELS < 8 ? 1 : PANELS / 4 < 32 ? PANELS / 4 : 32;
   static constexpr int64_t BLOCK_PARTS = (4 + H - 1) / H < MOST_PARTS ? (4 + H - 1) / H : MOST_PARTS;
   static constexpr int64_t parts(int64_t T, int threads) {
-    return threads == 1 ? 1 : T <= TILE_ROWS ? MOST_PARTS : T <= BLOCK ? BLOCK_PARTS : 1;
+    const int64_t most = T <= TILE_ROWS ? MOST_PARTS : T <= BLOCK ? BLOCK_PARTS : 1;
+    int64_t parts = 1;
+    while (parts < most && H * parts % threads != 0 && H * parts < 4 * threads) parts++;
+    return parts;
   }
 
   using Selection = TopSelection<RUN, K>;
@@ -122,19 +127,13 @@ inline float score_error(const float* q, const BF16* rounded, const float* bound
 // y[i] = q · keys[index[i]], LANES of them side by side.
 template <int64_t D, class E>
 inline void score_keys(const float* q, const E* keys, const int32_t* index, int64_t count, float* y) {
-  constexpr int64_t whole = D / LANES * LANES;
+  DotQuery<D, E> query;
+  query.set(q);
   for (int64_t first = 0; first < count; first += LANES) {
     const int n = int(count - first < LANES ? count - first : LANES);
     const E* rows[LANES];
     for (int i = 0; i < LANES; i++) rows[i] = keys + index[first + (i < n ? i : 0)] * D;
-    Vec sums[LANES] = {};
-    for (int64_t d = 0; d < whole; d += LANES)
-#pragma GCC unroll 16
-      for (int i = 0; i < LANES; i++) sums[i] = multiply_add(load(q + d), load(rows[i] + d), sums[i]);
-    Vec totals = sums_of(sums);
-    for (int i = 0; i < n; i++)
-      for (int64_t d = whole; d < D; d++) totals[i] += q[d] * to_float(rows[i][d]);
-    store_first(y + first, totals, n);
+    store_first(y + first, dot_rows<D>([&](int) { return query.at(); }, rows, n), n);
   }
 }
 
@@ -157,13 +156,12 @@ void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const E* key
     const int64_t first = block * T / blocks, tokens = (block + 1) * T / blocks - first;
     const int64_t end = (part + 1) * PANELS / parts;
     const float* x = q + first * ldq + (PerHead ? head * D : 0);
-    const bool rounds = kMultipliesPairs && tokens > TILE_ROWS;  // fewer wait for keys, not for products
     const auto row = [&](int64_t t) { return (first + t) * H + head; };
     const auto best = [&](int64_t t) -> Best& { return parts > 1 ? partial[row(t) * parts + part] : work.best[t]; };
     for (int64_t t = 0; t < tokens; t++) {
       best(t).count = 0;
-      BF16* const rounded = rounds ? work.rounded + t * DEPTH : nullptr;
-      if (rounds) {
+      BF16* const rounded = kMultipliesPairs ? work.rounded + t * DEPTH : nullptr;
+      if (kMultipliesPairs) {
         round_row<D>(x + t * ldq, rounded);
         if constexpr (D < DEPTH) rounded[D] = {};
       }
@@ -173,7 +171,7 @@ void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const E* key
       const int64_t panels = end - p < RUN_PANELS ? end - p : RUN_PANELS;
       const int64_t count = N - p * PANEL < panels * PANEL ? N - p * PANEL : panels * PANEL;
       const BF16* panel = packed + (head * PANELS + p) * DEPTH * PANEL;
-      if (rounds) score_panels(tokens, DEPTH, work.rounded, DEPTH, panel, panels, work.scores, RUN);
+      if (kMultipliesPairs) score_panels(tokens, DEPTH, work.rounded, DEPTH, panel, panels, work.scores, RUN);
       else score_panels(tokens, D, x, ldq, panel, panels, work.scores, RUN);
       for (int64_t t = 0; t < tokens; t++) {
         work.selection.nominate(best(t), work.scores + t * RUN, count, int32_t(p * PANEL), work.error[t]);

@@ -18,6 +18,9 @@ inline Vec load_first(const BF16* p, int n) {
   return v;
 }
 
+using PairsAt = int32_t __attribute__((vector_size(LANES * 4), aligned(2), may_alias));
+inline IntVec load_pairs(const BF16* p) { return *reinterpret_cast<const PairsAt*>(p); }
+
 // Of LANES pairs of bf16 side by side, the first and the second of each.
 inline Vec first_of_pairs(IntVec pairs) { return Vec(UintVec(pairs) << 16); }
 inline Vec second_of_pairs(IntVec pairs) { return Vec(UintVec(pairs) & 0xffff0000u); }

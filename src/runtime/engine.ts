@@ -4,6 +4,7 @@ import type { Tensor } from '../support/tensor.ts';
 import type { ModelDescription, SymbolValues } from './description.ts';
 import type { Observe } from './native-addon.ts';
 import type { Choice } from './sampling.ts';
+import type { Staging } from './staging.ts';
 
 /** What every call on a session may say. */
 export interface CallOptions {
@@ -32,6 +33,8 @@ export interface Engine {
    * Absent where logits come out anyway.
    */
   sample?(step: EngineStep, choices: readonly Choice[]): Promise<Int32Array>;
+  /** Where copies of inputs come from, and go when their step has settled; absent where outputs may share their memory. */
+  readonly staging?: Staging;
   /** Frees what is the engine's own. Safe during a step, which is cancelled; safe twice. */
   dispose(): void;
 }

@@ -19,6 +19,7 @@ import {
   type SymbolValues,
   sizesOf,
 } from './description.ts';
+import type { Staging } from './staging.ts';
 
 /** A tensor, or its elements in row-major order: one symbolic dim then follows from their number. */
 export type InputValue<D extends DType = DType> = Tensor<D> | HostArrays[D] | readonly number[];
@@ -33,6 +34,7 @@ export interface CheckedInputs {
 /**
  * Checks a step's inputs against the model and copies them.
  * @param session values of the session symbols
+ * @param staging where copies of arrays come from; default: fresh ones
  * @throws UltramemError input-missing, input-unknown, input-invalid, input-value-range, token-out-of-range,
  *   position-past-cache, too-many-tokens
  */
@@ -40,6 +42,7 @@ export function checkInputs(
   model: ModelDescription,
   session: SymbolValues,
   given: Readonly<Record<string, InputValue>>,
+  staging?: Staging,
 ): CheckedInputs {
   const names = model.inputs.map(({ name }) => name);
   for (const name of Object.keys(given)) {
@@ -50,7 +53,7 @@ export function checkInputs(
   for (const wanted of model.inputs) {
     const value = given[wanted.name];
     if (value === undefined) throw inputMissing(wanted.name, describedType(wanted));
-    const tensor = copyOf(wanted, value, symbols);
+    const tensor = copyOf(wanted, value, symbols, staging);
     bindSymbols(model, wanted, tensor.shape, symbols);
     checkRange(wanted, tensor, symbols);
     inputs[wanted.name] = tensor;
@@ -58,7 +61,12 @@ export function checkInputs(
   return { inputs, symbols };
 }
 
-function copyOf(wanted: DescribedTensor, value: InputValue, symbols: SymbolValues): Tensor {
+function copyOf(
+  wanted: DescribedTensor,
+  value: InputValue,
+  symbols: SymbolValues,
+  staging: Staging | undefined,
+): Tensor {
   const sample = zeros(wanted.dtype, [0]).data;
   const isTensor = typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value;
   const data = isTensor ? value.data : value;
@@ -78,7 +86,10 @@ function copyOf(wanted: DescribedTensor, value: InputValue, symbols: SymbolValue
   if (Array.isArray(data) && wanted.dtype === 'i32' && !data.every((x) => Number.isInteger(x) && x === (x | 0))) {
     throw inputInvalid(wanted.name, 'holds numbers that are no 32-bit integers');
   }
-  const copy = new (sample.constructor as Float32ArrayConstructor)(data as unknown as Float32Array);
+  const copy =
+    staging !== undefined && !Array.isArray(data)
+      ? staging.copy(data as HostArrays[DType])
+      : new (sample.constructor as Float32ArrayConstructor)(data as unknown as Float32Array);
   return { dtype: wanted.dtype, shape: [...shape], data: copy } as Tensor;
 }
 

@@ -1,7 +1,7 @@
 // Steps by an emitted model's native addon, off the event loop.
 
 import { availableParallelism } from 'node:os';
-import type { DType } from '../support/dtype.ts';
+import { type DType, dtypeBytes } from '../support/dtype.ts';
 import { cudaFault } from '../support/errors/cuda.ts';
 import {
   aborted,
@@ -30,6 +30,7 @@ import {
   type Observe,
 } from './native-addon.ts';
 import type { Choice } from './sampling.ts';
+import { Staging } from './staging.ts';
 import { awake } from './stay-awake.ts';
 import { type MatchedWeight, type MatchOptions, matchWeights, storedDtype, type WeightsLike } from './weights.ts';
 
@@ -135,17 +136,21 @@ function openEngine(
     }
   }
   const stays = model.outputs.map(() => null);
+  const outputsOf = outputsAhead(model);
   return {
     model,
     symbols,
+    staging: new Staging(),
     step: (step) =>
       run(step, async (...handed) => {
         const sizes = { ...symbols, ...step.symbols };
-        const outputs = model.outputs.map(({ dtype, shape }) => zeros(dtype, sizesOf(shape, sizes)));
-        await session.step(
+        const outputs = outputsOf.take(sizes);
+        const running = session.step(
           ...handed,
           outputs.map(({ data }) => data),
         );
+        outputsOf.prepare(sizes);
+        await running;
         return Object.fromEntries(model.outputs.map(({ name }, i) => [name, outputs[i]! as Tensor]));
       }),
     ...(samples && {
@@ -163,6 +168,33 @@ function openEngine(
     dispose() {
       gone = true;
       session.dispose();
+    },
+  };
+}
+
+/** What is made ahead at most. */
+const mostBytesAhead = 4 * 1024 * 1024;
+
+/**
+ * Arrays for the outputs of steps. Fresh ones of some size take the system a while, so those for a next step of the same sizes are
+ * made while one runs.
+ */
+function outputsAhead({ outputs }: ModelDescription) {
+  const make = (sizes: SymbolValues) => outputs.map(({ dtype, shape }) => zeros(dtype, sizesOf(shape, sizes)));
+  const keyOf = (sizes: SymbolValues) => Object.values(sizes).join();
+  let ahead: { readonly key: string; readonly tensors: readonly Tensor[] } | undefined;
+  return {
+    take(sizes: SymbolValues): readonly Tensor[] {
+      const made = ahead;
+      ahead = undefined;
+      return made !== undefined && made.key === keyOf(sizes) ? made.tensors : make(sizes);
+    },
+    prepare(sizes: SymbolValues): void {
+      const bytes = outputs.reduce(
+        (sum, { dtype, shape }) => sum + dtypeBytes[dtype] * sizesOf(shape, sizes).reduce((n, d) => n * d, 1),
+        0,
+      );
+      if (bytes <= mostBytesAhead) ahead = { key: keyOf(sizes), tensors: make(sizes) };
     },
   };
 }

@@ -77,7 +77,7 @@ export class Session {
 
   #check(inputs: Readonly<Record<string, InputValue>>): { checked: CheckedInputs; runs: readonly Run[] } {
     if (this.#disposed) throw disposed('the session');
-    const checked = checkInputs(this.model, this.#engine.symbols, inputs);
+    const checked = checkInputs(this.model, this.#engine.symbols, inputs, this.#engine.staging);
     const { positions, sequence } = checked.inputs;
     const runs =
       this.sequences === undefined ? [] : runsOf(positions!.data as Int32Array, sequence!.data as Int32Array);

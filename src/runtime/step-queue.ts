@@ -64,13 +64,14 @@ export class StepQueue {
         const at = this.#waiting.indexOf(call);
         if (at < 0) return; // it runs: the engine looks at the signal
         this.#waiting.splice(at, 1);
-        reject(aborted('the step', signal?.reason));
+        call.reject(aborted('the step', signal?.reason));
       };
       signal?.addEventListener('abort', leave, { once: true });
       const settle =
         <V>(give: (value: V) => void) =>
         (value: V) => {
           signal?.removeEventListener('abort', leave);
+          for (const { data } of Object.values(checked.inputs)) this.#engine.staging?.release(data);
           give(value);
         };
       call.resolve = settle(resolve);
