@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "device_session.h"
@@ -19,7 +20,8 @@ class Session {
   Session(std::shared_ptr<const Loaded> loaded, int threads, std::vector<int64_t> symbols, const Observe& observe)
       : loaded_(std::move(loaded)),
         symbols_(std::move(symbols)),
-        pool_(threads, loaded_->model().thread_scratch_bytes) {
+        pool_(threads, loaded_->model().thread_scratch_bytes),
+        fills_machine_(unsigned(threads) >= std::thread::hardware_concurrency()) {
     const Model& model = loaded_->model();
     if (loaded_->device() != nullptr) {
       on_device_ = std::make_unique<DeviceSession>(loaded_, symbols_, observe);
@@ -53,6 +55,7 @@ class Session {
     if (on_device_ != nullptr) on_device_->step(chosen, tokens, symbols, inputs, outputs, choices, cancel);
     else model.variants[chosen].step({&pool_, tokens, symbols.data(), inputs.data(), outputs.data(), loaded_->weights(), loaded_->prepared(),
                                       state_pointers_.data(), arena_.data(), cancel});
+    if (fills_machine_) pool_.rest();  // the event loop's thread wants a core
     if (*cancel) throw aborted();
   }
 
@@ -79,6 +82,7 @@ class Session {
   std::shared_ptr<const Loaded> loaded_;
   std::vector<int64_t> symbols_;
   Pool pool_;
+  const bool fills_machine_;  // its threads take all cores
   std::vector<Memory> states_;
   std::vector<void*> state_pointers_;
   Memory arena_;

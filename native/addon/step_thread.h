@@ -23,8 +23,7 @@ class StepThread {
  public:
   using Body = std::function<void()>;
 
-  // awake: after a step the thread waits for the next one awake, for a while; it needs a core that nobody else wants.
-  StepThread(Napi::Env env, bool awake) : env_(env), awake_(awake) {
+  explicit StepThread(Napi::Env env) : env_(env) {
     const Napi::String name = Napi::String::New(env, "ultramem step");
     const napi_status made =
         napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, settle, &settle_);
@@ -89,13 +88,12 @@ class StepThread {
 
   // Waits for something else than idle.
   State next() {
-    if (awake_) {
-      const auto until = std::chrono::steady_clock::now() + kAwake;
-      while (std::chrono::steady_clock::now() < until) {
-        for (int i = 0; i < 32; i++) {
-          if (const State state = state_.load(std::memory_order_acquire); state != State::idle) return state;
-          pause();
-        }
+    static const bool alone = std::thread::hardware_concurrency() < 2;
+    const auto until = std::chrono::steady_clock::now() + (alone ? kAwake * 0 : kAwake);
+    while (std::chrono::steady_clock::now() < until) {
+      for (int i = 0; i < 32; i++) {
+        if (const State state = state_.load(std::memory_order_acquire); state != State::idle) return state;
+        pause();
       }
     }
     std::unique_lock<std::mutex> lock(mutex_);
@@ -131,7 +129,6 @@ class StepThread {
   }
 
   const Napi::Env env_;
-  const bool awake_;
   napi_threadsafe_function settle_ = nullptr;
   std::unique_ptr<Step> step_;  // the thread's while state_ is asked, else the event loop's
   std::atomic<State> state_{State::idle};

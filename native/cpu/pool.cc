@@ -18,6 +18,7 @@ namespace ultramem {
 namespace {
 
 constexpr int kSpins = 4096;
+constexpr int64_t kResting = -1;  // pieces left when nobody shall wait for any
 constexpr auto kSpinTime = std::chrono::microseconds(50);  // about the gap between two launches of a step
 
 }  // namespace
@@ -34,7 +35,11 @@ struct Pool::Workers {
   }
   ~Workers() { stop(); }
 
+  void rest() { left.store(kResting); }
+
   void rouse() {
+    int64_t resting = kResting;
+    left.compare_exchange_strong(resting, 0);
     if (!sleeping.exchange(false)) return;
     { std::lock_guard<std::mutex> lock(mutex); }
     wake.notify_all();
@@ -71,10 +76,10 @@ struct Pool::Workers {
     while (!stopping.load(std::memory_order_relaxed)) {
       if (work_one(worker)) continue;
       const auto until = std::chrono::steady_clock::now() + kSpinTime;
-      bool idle = true;
-      while (idle && std::chrono::steady_clock::now() < until)
-        for (int i = 0; i < 32 && (idle = left.load(std::memory_order_relaxed) <= 0); i++) pause();
-      if (idle) sleep();
+      int64_t seen = 0;
+      while (seen == 0 && std::chrono::steady_clock::now() < until)
+        for (int i = 0; i < 32 && (seen = left.load(std::memory_order_relaxed)) == 0; i++) pause();
+      if (seen <= 0) sleep();
     }
   }
 
@@ -121,6 +126,8 @@ Pool::~Pool() {
   delete workers_;
   std::free(scratch_);
 }
+
+void Pool::rest() { workers_->rest(); }
 
 void Pool::rouse() { workers_->rouse(); }
 
