@@ -25,7 +25,7 @@ static void print(const char* precision, int threads, int64_t T, const Stage& st
   const auto& [name, work, contender] = stage;
   std::printf("%s{\"precision\":\"%s\",\"threads\":%d,\"T\":%lld,\"stage\":\"%s\"", first_result ? "" : ",", precision, threads, (long long)T, name);
   std::printf(",\"min\":%.2f,\"median\":%.2f,\"spread\":%.2f,\"calls\":%lld", contender.least, contender.median(), contender.spread(), (long long)contender.calls);
-  std::printf(",\"f32Flops\":%.0f,\"bf16Flops\":%.0f,\"streamed\":%.0f,\"gathered\":%.0f,\"keyRows\":%.0f}", work.f32_flops, work.bf16_flops,
+  std::printf(",\"f32Flops\":%.0f,\"bf16Flops\":%.0f,\"byteOps\":%.0f,\"streamed\":%.0f,\"gathered\":%.0f,\"keyRows\":%.0f}", work.f32_flops, work.bf16_flops, work.byte_ops,
               work.streamed, work.gathered, work.key_rows);
   first_result = false;
 }

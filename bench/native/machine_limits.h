@@ -1,4 +1,5 @@
-// What this machine can do at most, measured: multiply-adds of f32, of pairs of bf16, bytes read in order, rows read at random.
+// What this machine can do at most, measured: multiply-adds of f32, of pairs of bf16, of bytes; bytes read in order, rows read at
+// random.
 // All with the threads of a pool, each of which gets several pieces, so that one that wakes late takes fewer.
 #pragma once
 #include <sys/mman.h>
@@ -11,6 +12,7 @@
 #include <random>
 #include <vector>
 
+#include "byte_keys.h"
 #include "pool.h"
 #include "stored.h"
 
@@ -44,15 +46,15 @@ inline void* huge_pages(size_t bytes) {
 }
 
 // GFLOP/s of independent sums held in registers: step(sum, a, b) adds `flops_per_lane` operations a lane to a sum.
-template <class Operand, class Step>
+template <class Sum = Vec, class Operand, class Step>
 double register_peak(Pool& pool, double flops_per_lane, const Operand& a, const Operand& b, const Step& step) {
   constexpr int SUMS = 12, REPEATS = 40000;
   const int pieces = 8 * pool.threads();
   const double seconds = seconds_of([&] {
     pool.parallel(pieces, [&](int64_t, int) {
       const Operand left = a, right = b;  // of this piece, so that they stay in registers too
-      Vec sums[SUMS];
-      for (int i = 0; i < SUMS; i++) sums[i] = splat(float(i));
+      Sum sums[SUMS];
+      for (int i = 0; i < SUMS; i++) sums[i] = Sum(splat(float(i)));
       for (int n = 0; n < REPEATS; n++)
 #pragma GCC unroll 16
         for (int i = 0; i < SUMS; i++) sums[i] = step(sums[i], left, right);
@@ -70,6 +72,12 @@ inline double multiply_add_peak(Pool& pool) {
 inline double pairs_peak(Pool& pool) {
   if (!kMultipliesPairs) return 0;
   return register_peak(pool, 4, splat(0x3f003f00), splat(0x3c003c00), [](Vec sum, IntVec a, IntVec b) { return multiply_add_pairs(a, b, sum); });
+}
+
+// Of four bytes a lane, as native/cpu/byte_keys.h multiplies them here.
+inline double bytes_peak(Pool& pool) {
+  const int32_t words[2] = {0x01020304, 0x00020001};
+  return register_peak<IntVec>(pool, 8, splat(0x01010101), splat(0), [&](IntVec sum, IntVec a, IntVec) { return add_byte_products(sum, words, a); });
 }
 
 // An array far beyond every cache, and what is read of it: in order, or row by row at random.
@@ -96,7 +104,8 @@ class LargeArray {
   }
 
   // GB/s of reading `count` rows, in the order of `order`, again from its start past its end; the lines of `ahead` rows are on
-  // their way. Rows have `words` words, a multiple of a vector's.
+  // their way to the cache of level LEVEL. Rows have `words` words, a multiple of a vector's.
+  template <int LEVEL>
   double gather(Pool& pool, const std::vector<int32_t>& order, int64_t words, int64_t count, int64_t ahead) const {
     const int64_t pieces = 16 * pool.threads(), rows = int64_t(order.size());
     const auto row = [&](int64_t i) { return data_ + order[i < rows ? i : i % rows] * words; };
@@ -106,7 +115,7 @@ class LargeArray {
         IntVec sum{};
         for (int64_t i = piece * count / pieces; i < end; i++) {
           const int32_t* const next = row(i + ahead);
-          for (int64_t w = 0; w < words; w += 16) __builtin_prefetch(next + w);
+          for (int64_t w = 0; w < words; w += 16) __builtin_prefetch(next + w, 0, 4 - LEVEL);
           const int32_t* const now = row(i);
           for (int64_t w = 0; w < words; w += LANES) sum ^= load(now + w);
         }
@@ -148,6 +157,7 @@ class Limits {
   void measure(Pool& pool, const LargeArray& array, unsigned seed) {
     f32_.add(multiply_add_peak(pool));
     bf16_.add(pairs_peak(pool));
+    bytes_.add(bytes_peak(pool));
     read_.add(array.read(pool));
     // A quarter of the values, so many that no cache holds them; all keys four times, which a cache may hold.
     const std::vector<int32_t> values = shuffled(values_.rows, seed), keys = shuffled(keys_.rows, seed);
@@ -163,7 +173,7 @@ class Limits {
     const auto one = [](const char* name, const Limit& limit) {
       std::printf(",\"%s\":{\"best\":%.4g,\"median\":%.4g}", name, limit.best() * 1e9, limit.median() * 1e9);
     };
-    one("f32Flops", f32_), one("bf16Flops", bf16_), one("read", read_);
+    one("f32Flops", f32_), one("bf16Flops", bf16_), one("byteOps", bytes_), one("read", read_);
     one("gatherF32", gather_f32_), one("gatherBf16", gather_bf16_), one("keysF32", keys_f32_), one("keysBf16", keys_bf16_);
     std::printf("}");
   }
@@ -176,15 +186,15 @@ class Limits {
     return order;
   }
 
-  // With as many rows on their way as gather_pool has, or twice that: which is better depends on their bytes.
+  // By way of the second cache, which takes more lines at once, as gather_pool does; or of the first, where rows are few and near.
   static double gather(Pool& pool, const LargeArray& array, const std::vector<int32_t>& order, int64_t row_bytes, int64_t count) {
-    return std::max(array.gather(pool, order, row_bytes / 4, count, 6), array.gather(pool, order, row_bytes / 4, count, 12));
+    return std::max(array.gather<1>(pool, order, row_bytes / 4, count, 6), array.gather<2>(pool, order, row_bytes / 4, count, 16));
   }
 
   int threads_;
   int64_t T_;
   Table values_, keys_;
-  Limit f32_, bf16_, read_, gather_f32_, gather_bf16_, keys_f32_, keys_bf16_;
+  Limit f32_, bf16_, bytes_, read_, gather_f32_, gather_bf16_, keys_f32_, keys_bf16_;
 };
 
 }  // namespace ultramem

@@ -1,9 +1,9 @@
 // The stages of one UltraMem V1 layer as this project's kernels run them, on random weights and tokens that take turns, and what
 // each must compute and move.
 #pragma once
-#include "gather_pool.h"
 #include "machine_limits.h"
 #include "norm.h"
+#include "pool_linear.h"
 #include "rescore_topk.h"
 #include "rounds.h"
 #include "score_topk.h"
@@ -14,17 +14,18 @@ namespace ultramem {
 constexpr int64_t D = 1024, KEYS = 1024, DK = 192, DV = 192, E = 4, H = 2, M = 32, RANK = 2, CORES = 2, ROWS = 1 << 18;
 // Tokens that take turns: their value rows, 64 each, are several times what the third cache holds.
 constexpr int64_t TOKENS = 4096;
+constexpr int64_t MANY = 16;  // tokens; more gather and project in one launch
 
 // What a stage has to do for a step. Weights that tokens share count once, rows that a token chooses once per token, and every
 // token's inputs and outputs.
 struct Work {
-  double f32_flops = 0, bf16_flops = 0;  // multiplications and additions, of f32 or of pairs of bf16
+  double f32_flops = 0, bf16_flops = 0, byte_ops = 0;  // multiplications and additions, of f32, of pairs of bf16, of bytes
   double streamed = 0;                   // bytes in order
   double gathered = 0, key_rows = 0;     // bytes of rows in random order: of the value table, and of keys, which a cache holds
 
   Work operator+(const Work& other) const {
-    return {f32_flops + other.f32_flops, bf16_flops + other.bf16_flops, streamed + other.streamed, gathered + other.gathered,
-            key_rows + other.key_rows};
+    return {f32_flops + other.f32_flops, bf16_flops + other.bf16_flops, byte_ops + other.byte_ops, streamed + other.streamed,
+            gathered + other.gathered, key_rows + other.key_rows};
   }
 };
 
@@ -62,21 +63,21 @@ class Layer {
     for (int64_t set = 0; set < sets; set++) layer(pool, T, set * T);
     const auto turn = [&, T, sets](auto step) { return Contender{[=, this, &pool](int64_t i) { (this->*step)(pool, T, i % sets * T); }}; };
     const double t = double(T), w = sizeof(W);
-    const bool rounds = kMultipliesPairs && T > TILE_ROWS;  // then products run on pairs of bf16: always for scores
-    const auto products = [&](bool pairs, double flops, double streamed) { return pairs && rounds ? Work{0, flops, streamed} : Work{flops, 0, streamed}; };
-    const bool narrow = sizeof(W) == 2;
+    const bool pairs = sizeof(W) == 2 && kMultipliesPairs && T > TILE_ROWS;  // of bf16, which products then run on
+    const auto products = [&](double flops, double streamed) { return pairs ? Work{0, flops, 0, streamed} : Work{flops, 0, 0, streamed}; };
 
-    const Work query = products(narrow, 2 * t * D * 2 * DK, w * D * 2 * DK + 4 * t * (D + 2 * DK));
-    const Work norm{4 * t * 2 * DK, 0, 4 * t * 2 * (2 * DK)};
-    const Work dots = products(true, 2 * t * 2 * H * KEYS * DK, 2. * 2 * H * KEYS * DK + 4 * t * 2 * DK);
-    const Work exact{2 * t * 2 * H * M * DK, 0, 8 * t * 2 * H * M, 0, w * t * 2 * H * M * DK};
-    const Work rescore{2 * t * 2 * H * M * RANK * DK + 2 * t * H * M * RANK * CORES * (RANK + M), 0,
+    const Work query = products(2 * t * D * 2 * DK, w * D * 2 * DK + 4 * t * (D + 2 * DK));
+    const Work norm{4 * t * 2 * DK, 0, 0, 4 * t * 2 * (2 * DK)};
+    const double key_bytes = 2. * 4 * double(byte_keys_words(H, KEYS, DK));
+    const Work dots{0, 0, 2 * t * 2 * H * KEYS * DK, key_bytes + 4 * t * 2 * DK};
+    const Work exact{2 * t * 2 * H * M * DK, 0, 0, 8 * t * 2 * H * M, 0, w * t * 2 * H * M * DK};
+    const Work rescore{2 * t * 2 * H * M * RANK * DK + 2 * t * H * M * RANK * CORES * (RANK + M), 0, 0,
                        4 * t * (2 * DK + 2 * H * M + H * M * (2 + CORES)), 0, w * t * 2 * H * M * RANK * DK};
-    const Work gather{2 * t * H * M * DV, 0, 4 * t * (H * M * (1 + CORES) + E * DV), w * t * H * M * DV};
-    const Work project = products(narrow, 2 * t * D * E * DV, w * D * E * DV + 4 * t * (E * DV + D));
+    const Work gather{2 * t * H * M * DV, 0, 0, 4 * t * (H * M * (1 + CORES) + E * DV), w * t * H * M * DV};
+    const Work project = products(2 * t * D * E * DV, w * D * E * DV + 4 * t * (E * DV + D));
     // Values between the stages stay in the second cache, or need not exist.
     Work all = query + norm + dots + exact + rescore + gather + project;
-    all.streamed = w * D * (2 * DK + E * DV) + 2. * 2 * H * KEYS * DK + 4 * t * (2 * D + H * M);
+    all.streamed = w * D * (2 * DK + E * DV) + key_bytes + 4 * t * (2 * D + H * M);
 
     return {{"query", query, turn(&Layer::query)},
             {"norm", norm, turn(&Layer::norm)},
@@ -108,12 +109,10 @@ class Layer {
         const int64_t part = piece % parts, block = piece / parts % blocks, head = piece / parts / blocks;
         const int64_t first = block * T / blocks, tokens = (block + 1) * T / blocks - first;
         const int64_t p = part * Layout::PANELS / parts, panels = (part + 1) * Layout::PANELS / parts - p;
-        const float* q = q_ + (t + first) * 2 * DK + side * DK;
-        const BF16* panel = packed_[side] + (head * Layout::PANELS + p) * Layout::DEPTH * PANEL;
-        if (!kMultipliesPairs || tokens <= TILE_ROWS) return score_panels(tokens, DK, q, 2 * DK, panel, panels, work.scores, Layout::RUN);
+        const int32_t* panel = packed_[side] + (head * Layout::PANELS + p) * byte_panel_words(DK);
         for (int64_t i = 0; i < tokens; i++)
-          for (int64_t d = 0; d < DK; d++) work.rounded[i * Layout::DEPTH + d] = to_bf16(q[i * 2 * DK + d]);
-        score_panels(tokens, Layout::DEPTH, work.rounded, Layout::DEPTH, panel, panels, work.scores, Layout::RUN);
+          work.scale[i] = round_query<DK>(q_ + (t + first + i) * 2 * DK + side * DK, work.words + i * query_words<DK>).scale;
+        score_panels<DK>(tokens, work.words, work.scale, panel, panels, work.scores, Layout::RUN);
       });
   }
   void rescore_ahead(Pool& pool, int64_t T, int64_t t, Prefetch next) {
@@ -128,17 +127,22 @@ class Layer {
                                            E * DV);
   }
   void project(Pool& pool, int64_t T, int64_t t) { linear<D, E * DV>(pool, T, pooled_ + t * E * DV, E * DV, projection_, y_, D); }
+  void gather_and_project(Pool& pool, int64_t T, int64_t t) {
+    pool_linear<ROWS, DV, H * M, CORES, E, D>(pool, T, table_, slot_.data() + t * H * M, H * M, scores_ + t * H * M * CORES, H * M * CORES,
+                                              pooled_ + t * E * DV, projection_, y_, D);
+  }
   void layer(Pool& pool, int64_t T, int64_t t) {
     query(pool, T, t), norm(pool, T, t), score(pool, T, t);
     rescore_ahead(pool, T, t, Prefetch{table_, ROWS, DV * int64_t(sizeof(W))});
-    gather(pool, T, t), project(pool, T, t);
+    if (T > MANY) gather_and_project(pool, T, t);
+    else gather(pool, T, t), project(pool, T, t);
   }
 
   Numbers numbers_;
   const W* query_weight_ = numbers_.array<W>(packed_elements<W>(2 * DK, D));
   const float* norm_weight_ = numbers_.array(DK);
   const W* folded_[2] = {numbers_.array<W>(H * KEYS * DK), numbers_.array<W>(H * KEYS * DK)};
-  BF16* packed_[2] = {numbers_.array<BF16>(H * packed_elements<BF16>(KEYS, DK)), numbers_.array<BF16>(H * packed_elements<BF16>(KEYS, DK))};
+  int32_t* packed_[2] = {numbers_.array<int32_t>(byte_keys_words(H, KEYS, DK)), numbers_.array<int32_t>(byte_keys_words(H, KEYS, DK))};
   float bounds_[2][2 * H];
   const W* keys_[2] = {numbers_.array<W>(H * KEYS * RANK * DK), numbers_.array<W>(H * KEYS * RANK * DK)};
   const float* cores_ = numbers_.array(H * CORES * RANK * RANK);

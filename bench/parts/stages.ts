@@ -27,9 +27,10 @@ export interface NativeStage {
   readonly median: number;
   readonly spread: number;
   readonly calls: number;
-  /** Multiplications and additions of f32, and of pairs of bf16. */
+  /** Multiplications and additions of f32, of pairs of bf16, and of bytes. */
   readonly f32Flops: number;
   readonly bf16Flops: number;
+  readonly byteOps: number;
   /** Bytes: in order; of value rows at random; of key rows at random. */
   readonly streamed: number;
   readonly gathered: number;
@@ -49,6 +50,7 @@ export interface Limits {
   readonly f32Flops: Limit;
   /** 0 where the processor has no such instruction. */
   readonly bf16Flops: Limit;
+  readonly byteOps: Limit;
   /** Of 1 GiB in order. */
   readonly read: Limit;
   /** Rows of the value table at random, from memory, by their type. */
@@ -103,7 +105,10 @@ async function outputOf(program: string, args: readonly string[]): Promise<strin
 function sharesOf(stage: NativeStage, limits: Limits): Stage {
   const narrow = stage.precision === 'bf16';
   const micros = (work: number, { median }: Limit): number => (work === 0 ? 0 : (1e6 * work) / median);
-  const arithmetic = micros(stage.f32Flops, limits.f32Flops) + micros(stage.bf16Flops, limits.bf16Flops);
+  const arithmetic =
+    micros(stage.f32Flops, limits.f32Flops) +
+    micros(stage.bf16Flops, limits.bf16Flops) +
+    micros(stage.byteOps, limits.byteOps);
   const memory =
     micros(stage.streamed, limits.read) +
     micros(stage.gathered, narrow ? limits.gatherBf16 : limits.gatherF32) +
@@ -113,9 +118,10 @@ function sharesOf(stage: NativeStage, limits: Limits): Stage {
 }
 
 const note = `- Microseconds: median (least). Share: the time that the stage would take at the limit that binds it, by the time measured, medians both.
-- Operations of f32 and of pairs of bf16 each count at their own peak; bytes in order at the read bandwidth, value rows at the bandwidth
-  of rows from memory, key rows at that of rows from the cache that holds them. Scores run on pairs of bf16 in either precision
-  where there are more than six tokens.
+- Operations of f32, of pairs of bf16 and of bytes each count at their own peak; bytes in order at the read bandwidth, value rows at the
+  bandwidth of rows from memory, key rows at that of rows from the cache that holds them. Scores run on bytes in either precision; products of
+  bf16 weights on pairs of bf16 where there are more than six tokens.
+- The layer gathers and projects in one launch where there are more than 16 tokens; alone they are two.
 - The read bandwidth is of memory. Weights of this layer (12 MiB in f32) stay in the caches between calls, so shares of it may
   be above 100 %; in a model with many layers they would come from memory.
 - The products of the scores are what scores and top-m does before it chooses: the difference is top-m with the exact
@@ -126,19 +132,28 @@ function text({ stages, limits, lanes }: StagesResults): string {
     best === 0 ? 'none' : `${rounded(median / 1e9)} (${rounded(best / 1e9)})`;
   const limitTable = table(
     [
-      ...['T', 'threads', 'f32 GFLOP/s', 'bf16 pairs GFLOP/s', 'read GB/s'],
+      ...['T', 'threads', 'f32 GFLOP/s', 'bf16 pairs GFLOP/s', 'bytes GOP/s', 'read GB/s'],
       ...['value rows f32 GB/s', 'value rows bf16 GB/s', 'key rows f32 GB/s', 'key rows bf16 GB/s'],
     ],
     limits.map(({ T, threads, ...all }) => [
       ...[`${T}`, `${threads}`],
-      ...[all.f32Flops, all.bf16Flops, all.read, all.gatherF32, all.gatherBf16, all.keysF32, all.keysBf16].map(giga),
+      ...[
+        all.f32Flops,
+        all.bf16Flops,
+        all.byteOps,
+        all.read,
+        all.gatherF32,
+        all.gatherBf16,
+        all.keysF32,
+        all.keysBf16,
+      ].map(giga),
     ]),
   );
   const columns = ['µs', 'Mflop', 'MB', 'share', 'bound by'];
   const head = ['T', 'threads', 'stage', ...columns.map((c) => `f32 ${c}`), ...columns.map((c) => `bf16 ${c}`)];
   const of = (stage: Stage): string[] => [
     `${rounded(stage.median)} (${rounded(stage.min)})`,
-    rounded((stage.f32Flops + stage.bf16Flops) / 1e6),
+    rounded((stage.f32Flops + stage.bf16Flops + stage.byteOps) / 1e6),
     rounded((stage.streamed + stage.gathered + stage.keyRows) / 1e6),
     percent(stage.share),
     stage.bound,

@@ -1,51 +1,24 @@
 // Scores of every key and the top k of them per token and head, without ever writing the scores (UltraMem §1 rows 5–7,
-// with u and v folded into the keys as in §6.1), in two passes over half the bytes. The first scores all keys as bf16; its error
-// is bounded, so few keys may be among the best: the second scores those exactly. A few tokens' scores against a run of keys
+// with u and v folded into the keys as in §6.1), in two passes over a quarter of the bytes. The first scores all keys as bytes; its
+// error is bounded, so few keys may be among the best: the second scores those exactly. A few tokens' scores against a run of keys
 // are made and searched while they are in the second cache; keys are read once per block of tokens.
 //
-// The bound: with x~ the rounding of x, |q·k − q~·k~| ≤ |q·(k − k~)| + |(q − q~)·k~| ≤ ‖q‖·‖k − k~‖ + ‖q − q~‖·‖k~‖. Besides,
-// a sum of D products in f32, in any order, is off by at most D·2⁻²⁴·‖q‖·‖k‖, twice that when both passes are counted.
+// The bound: with x~ the rounding of x, |q·k − q~·k~| ≤ |q·(k − k~)| + |(q − q~)·k~| ≤ ‖q‖·‖k − k~‖ + ‖q − q~‖·‖k~‖. Products of
+// bytes are summed without an error, and scaled with three roundings; a sum of D products in f32, in any order, is off by at most
+// D·2⁻²⁴·‖q‖·‖k‖. Four times that is counted.
 #pragma once
 #include <cmath>
 
+#include "byte_keys.h"
 #include "dot_rows.h"
-#include "linear.h"
 #include "topk_select.h"
-#include "vector_math.h"
 
 namespace ultramem {
-
-// What is no number stays: then no bound leaves anything out.
-inline double greater_or_nan(double a, double b) { return a != a || b <= a ? a : b; }
-
-// keys (H, N, D) → packed: H blocks of packed_elements<BF16>(N, D) as pack_linear leaves them; bounds (H, 2): the largest norm
-// of a head's keys, and the largest norm of what rounding took from one.
-template <int64_t H, int64_t N, int64_t D, class E>
-void pack_keys(Pool& pool, const E* keys, BF16* packed, float* bounds) {
-  for (int64_t h = 0; h < H; h++) {
-    const E* from = keys + h * N * D;
-    pack_linear(pool, N, D, from, D, 1, packed + h * int64_t(packed_elements<BF16>(N, D)));
-    double norm = 0, lost = 0;
-    for (int64_t n = 0; n < N; n++) {
-      double squares = 0, differences = 0;
-      for (int64_t d = 0; d < D; d++) {
-        const double exact = to_float(from[n * D + d]), rest = exact - to_float(convert<BF16>(from[n * D + d]));
-        squares += exact * exact;
-        differences += rest * rest;
-      }
-      norm = greater_or_nan(norm, squares);
-      lost = greater_or_nan(lost, differences);
-    }
-    // Up, so that rounding to f32 takes nothing from a bound.
-    bounds[2 * h] = float(std::sqrt(norm) * 1.000001);
-    bounds[2 * h + 1] = float(std::sqrt(lost) * 1.000001);
-  }
-}
 
 // How the work is laid out, by the shapes and the threads; what is chosen does not depend on it, nor do its values.
 template <int64_t H, int64_t N, int64_t D, int64_t K>
 struct ScoreTopkLayout {
-  static constexpr int64_t PANELS = (N + PANEL - 1) / PANEL, DEPTH = panel_rows<BF16>(D);
+  static constexpr int64_t PANELS = (N + PANEL - 1) / PANEL;
   static constexpr int64_t BLOCK = 24;  // tokens that share a reading of the keys
   // Panels whose scores are searched at once: all of a moderate N, else a run of them, from which a bound is carried on.
   static constexpr int64_t LONG_RUN = int64_t(round_up(8 * K < 1024 ? 1024 : 8 * K, PANEL)) / PANEL;
@@ -70,8 +43,8 @@ struct ScoreTopkLayout {
   // Scratch of a worker.
   struct Work {
     alignas(64) float scores[BLOCK * RUN];
-    alignas(64) BF16 rounded[kMultipliesPairs ? BLOCK * DEPTH : 1];
-    float error[BLOCK];
+    alignas(64) int32_t words[BLOCK * query_words<D>];
+    float scale[BLOCK], error[BLOCK];
     Selection selection;
     Merge merge;
     Best best[BLOCK];
@@ -88,40 +61,13 @@ constexpr size_t score_topk_scratch() {
   return sizeof(typename Layout::Work) + (Layout::MOST_PARTS > 1 ? sizeof(typename Layout::Partial) : 0);
 }
 
-// scores (T, lds) of T tokens, x (T, D) of f32 or rounded, against panels [0, panels) of keys.
-template <class X>
-inline void score_panels(int64_t T, int64_t D, const X* x, int64_t ldx, const BF16* packed, int64_t panels, float* scores,
-                         int64_t lds) {
-  for (int64_t p = 0; p < panels; p++)
-    for_tiles(T, [&]<int ROWS>(int64_t t) {
-      constexpr int VECTORS = tile_vectors(ROWS), WIDTH = VECTORS * LANES;
-      for (int64_t n = 0; n < PANEL; n += WIDTH) {
-        Vec sums[ROWS][VECTORS] = {};
-        multiply_tile(D, x + t * ldx, ldx, packed + p * panel_rows<BF16>(D) * PANEL + n * 2, sums);
-        for (int r = 0; r < ROWS; r++)
-          for (int c = 0; c < VECTORS; c++) store(scores + (t + r) * lds + p * PANEL + n + c * LANES, sums[r][c]);
-      }
-    });
-}
-
-// What scores of a token may be off by; `rounded` null: it was not rounded.
+// What scores of a query may be off by.
 template <int64_t D>
-inline float score_error(const float* q, const BF16* rounded, const float* bounds) {
-  Vec squares{}, differences{};
-  constexpr int64_t whole = D / LANES * LANES;
-  const auto add = [&](Vec x, Vec r) {
-    squares = multiply_add(x, x, squares);
-    differences = multiply_add(x - r, x - r, differences);
-  };
-  for (int64_t d = 0; d < whole; d += LANES) add(load(q + d), rounded ? load(rounded + d) : load(q + d));
-  if constexpr (whole < D) {
-    constexpr int rest = int(D - whole);
-    add(load_first(q + whole, rest), rounded ? load_first(rounded + whole, rest) : load_first(q + whole, rest));
-  }
-  const float size = std::sqrt(sum(squares)), lost = std::sqrt(sum(differences)), norm = bounds[0] + bounds[1];
+inline float score_error(const RoundedQuery& q, const float* bounds) {
+  const float norm = bounds[0] + bounds[1];
   // Products so small that they vanish are no part of the bound above; so large that they overflow nobody may leave out.
-  if (!(size * norm < 1e37f && size < 1e18f)) return INFINITY;
-  return (size * bounds[1] + lost * norm + float(D) * 0x1p-22f * size * norm) * 1.001f + 1e-30f;
+  if (!(q.norm * norm < 1e37f && q.norm < 1e18f)) return INFINITY;
+  return (q.norm * bounds[1] + q.lost * norm + float(D) * 0x1p-22f * q.norm * norm) * 1.001f + 1e-30f;
 }
 
 // y[i] = q · keys[index[i]], LANES of them side by side.
@@ -141,12 +87,12 @@ inline void score_keys(const float* q, const E* keys, const int32_t* index, int6
 // keys (H, N, D); packed and bounds as pack_keys leaves them.
 // values (T, H, K), index (T, H, K), contiguous, by the order of topk_select.h. 1 ≤ K ≤ N.
 template <int64_t H, int64_t N, int64_t D, int64_t K, bool PerHead, class E>
-void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const E* keys, const BF16* packed, const float* bounds,
+void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const E* keys, const int32_t* packed, const float* bounds,
                 float* values, int32_t* index) {
   using Layout = ScoreTopkLayout<H, N, D, K>;
   using Work = typename Layout::Work;
   using Best = typename Layout::Best;
-  constexpr int64_t PANELS = Layout::PANELS, RUN_PANELS = Layout::RUN_PANELS, RUN = Layout::RUN, DEPTH = Layout::DEPTH;
+  constexpr int64_t PANELS = Layout::PANELS, RUN_PANELS = Layout::RUN_PANELS, RUN = Layout::RUN;
   const int64_t blocks = (T + Layout::BLOCK - 1) / Layout::BLOCK, parts = Layout::parts(T, pool.threads());
   Best* const partial = reinterpret_cast<Best*>(pool.scratch(0) + sizeof(Work));  // used when parts > 1
 
@@ -160,19 +106,15 @@ void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const E* key
     const auto best = [&](int64_t t) -> Best& { return parts > 1 ? partial[row(t) * parts + part] : work.best[t]; };
     for (int64_t t = 0; t < tokens; t++) {
       best(t).count = 0;
-      BF16* const rounded = kMultipliesPairs ? work.rounded + t * DEPTH : nullptr;
-      if (kMultipliesPairs) {
-        round_row<D>(x + t * ldq, rounded);
-        if constexpr (D < DEPTH) rounded[D] = {};
-      }
-      work.error[t] = score_error<D>(x + t * ldq, rounded, bounds + 2 * head);
+      const RoundedQuery rounded = round_query<D>(x + t * ldq, work.words + t * query_words<D>);
+      work.scale[t] = rounded.scale;
+      work.error[t] = score_error<D>(rounded, bounds + 2 * head);
     }
     for (int64_t p = part * PANELS / parts; p < end; p += RUN_PANELS) {
       const int64_t panels = end - p < RUN_PANELS ? end - p : RUN_PANELS;
       const int64_t count = N - p * PANEL < panels * PANEL ? N - p * PANEL : panels * PANEL;
-      const BF16* panel = packed + (head * PANELS + p) * DEPTH * PANEL;
-      if (kMultipliesPairs) score_panels(tokens, DEPTH, work.rounded, DEPTH, panel, panels, work.scores, RUN);
-      else score_panels(tokens, D, x, ldq, panel, panels, work.scores, RUN);
+      const int32_t* panel = packed + (head * PANELS + p) * byte_panel_words(D);
+      score_panels<D>(tokens, work.words, work.scale, panel, panels, work.scores, RUN);
       for (int64_t t = 0; t < tokens; t++) {
         work.selection.nominate(best(t), work.scores + t * RUN, count, int32_t(p * PANEL), work.error[t]);
         work.selection.settle([&](const int32_t* at, int64_t n, float* to) { score_keys<D>(x + t * ldq, keys + head * N * D, at, n, to); });

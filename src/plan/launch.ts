@@ -28,7 +28,7 @@ export interface KernelForms {
     writes: 'y';
   };
   pack_linear: { constants: Sizes<'N' | 'K' | 'ldn' | 'ldk'>; reads: 'w'; writes: 'packed' };
-  /** Keys of all heads as bf16 panels, and what bounds the error of scores by them. */
+  /** Keys of all heads as panels of bytes, and what bounds the error of scores by them. */
   pack_keys: { constants: Sizes<'H' | 'N' | 'D'>; reads: 'keys'; writes: 'packed' | 'bounds' };
   linear: { constants: Sizes<'N' | 'K' | 'ldx' | 'ldy'>; reads: 'x' | 'packed'; writes: 'y' };
   gather_rows: { constants: Sizes<'N' | 'D' | 'M'>; reads: 'table' | 'index'; writes: 'y' };

@@ -39,7 +39,7 @@ void check_shape(int64_t T, Kind kind) {
   // What the kernel's own arithmetic may be off by.
   const double tolerance = kind == Kind::integers ? 0 : kind == Kind::close ? 1e-6 : 1e-5;
   for_thread_counts(name, score_topk_scratch<H, N, D, K, PerHead>(), [&](Pool& pool) {
-    std::vector<BF16> packed(H * packed_elements<BF16>(N, D));
+    std::vector<int32_t> packed(byte_keys_words(H, N, D));
     float bounds[2 * H];
     pack_keys<H, N, D>(pool, stored.data(), packed.data(), bounds);
     Rows<float> values(T, H * K);

@@ -2,7 +2,7 @@
 
 import type { Node } from '../../ir/graph.ts';
 import { dtypeBytes } from '../../support/dtype.ts';
-import { packedElements, type Scheduler, stem } from '../scheduler.ts';
+import { type Scheduler, stem } from '../scheduler.ts';
 import type { View } from '../types.ts';
 import { isDense } from '../views.ts';
 import { gapless, leadCount, numberAttr, type PlanOp, result, rowMajor, sizeFromEnd } from './operands.ts';
@@ -31,20 +31,25 @@ export const planScoreTopk: PlanOp = (node, at) => {
   at.decide(
     `%${node.results[0]!.id}`,
     `score_topk<${H},${N},${D}>`,
-    'scores by bf16 keys, packed at load, leave few keys to score exactly; none is written',
+    'scores by keys rounded to bytes when weights load leave few keys to score exactly; none is written',
   );
 };
 
+/** Words that D bytes of 64 keys take, with an offset and a scale each: see native/cpu/byte_keys.h. */
+const bytePanelWords = (D: number): number => (Math.ceil(D / 4) + 2) * 64;
+
 /** The keys of every head packed for native/cpu/score_topk.h, and their bounds. */
 function packedKeys(at: Scheduler, keys: View, H: number, N: number, D: number): { packed: View; bounds: View } {
-  const panels = packedElements('bf16', N, D);
   const name = stem(keys.buffer);
   const key = JSON.stringify(keys);
   const bounds = at.prepared(`bounds ${key}`, (prepare) =>
     prepare.temporary(`${name}_bounds`, { dtype: 'f32', shape: [H, 2] }),
   );
   const packed = at.prepared(`keys ${key}`, (prepare) => {
-    const panel = prepare.temporary(`${name}_packed`, { dtype: 'bf16', shape: [H, panels] });
+    const panel = prepare.temporary(`${name}_packed`, {
+      dtype: 'i32',
+      shape: [H, Math.ceil(N / 64) * bytePanelWords(D)],
+    });
     prepare.launch('pack_keys', { constants: { H, N, D }, reads: { keys }, writes: { packed: panel, bounds } });
     return panel;
   });
