@@ -41,7 +41,7 @@ class Layer {
  public:
   Layer() : numbers_(1) {
     Pool pool(1, 0);
-    for (int side = 0; side < 2; side++) pack_keys<H, KEYS, DK>(pool, folded_[side], packed_[side], bounds_[side]);
+    for (int side = 0; side < 2; side++) pack_keys<H, KEYS, DK>(pool, folded_[side], packed_[side]);
     for (size_t i = 0; i < shuffle_.size(); i++) shuffle_[i] = int32_t(i);
     std::shuffle(shuffle_.begin(), shuffle_.end(), std::minstd_rand(1));
     table_ = static_cast<W*>(huge_pages(ROWS * DV * sizeof(W)));
@@ -95,7 +95,7 @@ class Layer {
   void norm(Pool& pool, int64_t T, int64_t t) { rms_norm_heads<2, DK>(pool, T, raw_ + t * 2 * DK, 2 * DK, norm_weight_, 1e-5f, q_ + t * 2 * DK, 2 * DK); }
   void score(Pool& pool, int64_t T, int64_t t) {
     for (int side = 0; side < 2; side++)
-      score_topk<H, KEYS, DK, M, false>(pool, T, q_ + t * 2 * DK + side * DK, 2 * DK, folded_[side], packed_[side], bounds_[side],
+      score_topk<H, KEYS, DK, M, false>(pool, T, q_ + t * 2 * DK + side * DK, 2 * DK, folded_[side], packed_[side],
                                         values_.data() + t * H * M, index_[side].data() + t * H * M);
   }
   // What score_topk does before it looks for the best: the same pieces, products and rounding, and no more.
@@ -111,8 +111,8 @@ class Layer {
         const int64_t p = part * Layout::PANELS / parts, panels = (part + 1) * Layout::PANELS / parts - p;
         const int32_t* panel = packed_[side] + (head * Layout::PANELS + p) * byte_panel_words(DK);
         for (int64_t i = 0; i < tokens; i++)
-          work.scale[i] = round_query<DK>(q_ + (t + first + i) * 2 * DK + side * DK, work.words + i * query_words<DK>).scale;
-        score_panels<DK>(tokens, work.words, work.scale, panel, panels, work.scores, Layout::RUN);
+          work.query[i] = round_query<DK>(q_ + (t + first + i) * 2 * DK + side * DK, work.words + i * query_words<DK>);
+        bound_panels<DK>(tokens, work.words, work.query, panel, panels, work.upper, Layout::RUN);
       });
   }
   void rescore_ahead(Pool& pool, int64_t T, int64_t t, Prefetch next) {
@@ -143,7 +143,6 @@ class Layer {
   const float* norm_weight_ = numbers_.array(DK);
   const W* folded_[2] = {numbers_.array<W>(H * KEYS * DK), numbers_.array<W>(H * KEYS * DK)};
   int32_t* packed_[2] = {numbers_.array<int32_t>(byte_keys_words(H, KEYS, DK)), numbers_.array<int32_t>(byte_keys_words(H, KEYS, DK))};
-  float bounds_[2][2 * H];
   const W* keys_[2] = {numbers_.array<W>(H * KEYS * RANK * DK), numbers_.array<W>(H * KEYS * RANK * DK)};
   const float* cores_ = numbers_.array(H * CORES * RANK * RANK);
   const W* projection_ = numbers_.array<W>(packed_elements<W>(D, E * DV));

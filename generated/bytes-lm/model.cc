@@ -122,7 +122,7 @@ constexpr TensorSpec states[] = {
     { "block5.values", DType::f32, 4, { -2, 256, 6, 32 }, 0, false, false },
 };
 
-constexpr size_t prepared_bytes = 11305344, prepare_scratch_bytes = 2211840;
+constexpr size_t prepared_bytes = 11255936, prepare_scratch_bytes = 2211840;
 
 }  // namespace
 

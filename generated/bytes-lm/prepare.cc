@@ -156,133 +156,129 @@ void prepare(const PrepareArgs& args) {
   pack_linear(pool, 192, 384, w_transformer_blocks_1_ff_out_weight, 384, 1, p_transformer_blocks_1_ff_out_weight_packed);
 
   // %score_topk_71, %score_topk_71_1 = score_topk %view_10, %folded_keys : f32[T,2,16], i32[T,2,16] (model.ts:29:49)
-  BF16* const p_folded_keys_packed = reinterpret_cast<BF16*>(args.prepared + 3342464);  // bf16[2,9216]
-  float* const p_folded_keys_bounds = reinterpret_cast<float*>(args.prepared + 3379328);  // f32[2,2]
-  pack_keys<2, 192, 48>(pool, p_folded_keys, p_folded_keys_packed, p_folded_keys_bounds);
+  int32_t* const p_folded_keys_bytes = reinterpret_cast<int32_t*>(args.prepared + 3342464);  // i32[2,3072]
+  pack_keys<2, 192, 48>(pool, p_folded_keys, p_folded_keys_bytes);
 
   // %score_topk_75, %score_topk_75_1 = score_topk %view_11, %folded_keys_1 : f32[T,2,16], i32[T,2,16] (model.ts:29:49)
-  BF16* const p_folded_keys_1_packed = reinterpret_cast<BF16*>(args.prepared + 3379392);  // bf16[2,9216]
-  float* const p_folded_keys_1_bounds = reinterpret_cast<float*>(args.prepared + 3416256);  // f32[2,2]
-  pack_keys<2, 192, 48>(pool, p_folded_keys_1, p_folded_keys_1_packed, p_folded_keys_1_bounds);
+  int32_t* const p_folded_keys_1_bytes = reinterpret_cast<int32_t*>(args.prepared + 3367040);  // i32[2,3072]
+  pack_keys<2, 192, 48>(pool, p_folded_keys_1, p_folded_keys_1_bytes);
 
   // %rescore_topk_81, %rescore_topk_81_1 = rescore_topk %score_topk_71_1, %score_topk_75_1, %view_10, %view_11, %reshape_59, %reshape_61, %concat_64, @transformer.mem_blocks.0.shuffle_index : i32[T,2,16], f32[T,2,16,2] (model.ts:29:49)
-  float* const p_norm_57_rows = reinterpret_cast<float*>(args.prepared + 3416320);  // f32[2,192,2,48]
+  float* const p_norm_57_rows = reinterpret_cast<float*>(args.prepared + 3391616);  // f32[2,192,2,48]
   copy<Ints<2, 18432>, Ints<36864, 1>, Ints<18432, 1>, float, float>(pool, 1, p_norm_57, 0, p_norm_57_rows, 0);
 
   // %rescore_topk_81, %rescore_topk_81_1 = rescore_topk %score_topk_71_1, %score_topk_75_1, %view_10, %view_11, %reshape_59, %reshape_61, %concat_64, @transformer.mem_blocks.0.shuffle_index : i32[T,2,16], f32[T,2,16,2] (model.ts:29:49)
-  float* const p_norm_57_rows_2 = reinterpret_cast<float*>(args.prepared + 3563776);  // f32[2,192,2,48]
+  float* const p_norm_57_rows_2 = reinterpret_cast<float*>(args.prepared + 3539072);  // f32[2,192,2,48]
   copy<Ints<2, 18432>, Ints<36864, 1>, Ints<18432, 1>, float, float>(pool, 1, p_norm_57 + 18432, 0, p_norm_57_rows_2, 0);
 
   // %einsum_107 = einsum %reshape_106, @transformer.mem_blocks.0.values_proj.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_mem_blocks_0_values_proj_weight = static_cast<const float*>(args.weights[27]);  // f32[192,640]
-  float* const p_transformer_mem_blocks_0_values_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 3711232);  // f32[122880]
+  float* const p_transformer_mem_blocks_0_values_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 3686528);  // f32[122880]
   pack_linear(pool, 192, 640, w_transformer_mem_blocks_0_values_proj_weight, 640, 1, p_transformer_mem_blocks_0_values_proj_weight_packed);
 
   // %einsum_109 = einsum %add_norm_108_1, @transformer.blocks.2.att_proj.weight : f32[T,576] (model.ts:29:49)
   const float* const w_transformer_blocks_2_att_proj_weight = static_cast<const float*>(args.weights[29]);  // f32[576,192]
-  float* const p_transformer_blocks_2_att_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 4202752);  // f32[110592]
+  float* const p_transformer_blocks_2_att_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 4178048);  // f32[110592]
   pack_linear(pool, 576, 192, w_transformer_blocks_2_att_proj_weight, 192, 1, p_transformer_blocks_2_att_proj_weight_packed);
 
   // %einsum_122 = einsum %reshape_121, @transformer.blocks.2.attn_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_2_attn_out_weight = static_cast<const float*>(args.weights[32]);  // f32[192,192]
-  float* const p_transformer_blocks_2_attn_out_weight_packed = reinterpret_cast<float*>(args.prepared + 4645120);  // f32[36864]
+  float* const p_transformer_blocks_2_attn_out_weight_packed = reinterpret_cast<float*>(args.prepared + 4620416);  // f32[36864]
   pack_linear(pool, 192, 192, w_transformer_blocks_2_attn_out_weight, 192, 1, p_transformer_blocks_2_attn_out_weight_packed);
 
   // %einsum_125 = einsum %add_norm_124_1, @transformer.blocks.2.ff_proj.weight : f32[T,768] (model.ts:29:49)
   const float* const w_transformer_blocks_2_ff_proj_weight = static_cast<const float*>(args.weights[34]);  // f32[768,192]
-  float* const p_transformer_blocks_2_ff_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 4792576);  // f32[147456]
+  float* const p_transformer_blocks_2_ff_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 4767872);  // f32[147456]
   pack_linear(pool, 768, 192, w_transformer_blocks_2_ff_proj_weight, 192, 1, p_transformer_blocks_2_ff_proj_weight_packed);
 
   // %einsum_130 = einsum %elementwise_129, @transformer.blocks.2.ff_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_2_ff_out_weight = static_cast<const float*>(args.weights[35]);  // f32[192,384]
-  float* const p_transformer_blocks_2_ff_out_weight_packed = reinterpret_cast<float*>(args.prepared + 5382400);  // f32[73728]
+  float* const p_transformer_blocks_2_ff_out_weight_packed = reinterpret_cast<float*>(args.prepared + 5357696);  // f32[73728]
   pack_linear(pool, 192, 384, w_transformer_blocks_2_ff_out_weight, 384, 1, p_transformer_blocks_2_ff_out_weight_packed);
 
   // %einsum_134 = einsum %add_norm_133_1, @transformer.blocks.3.att_proj.weight : f32[T,576] (model.ts:29:49)
   const float* const w_transformer_blocks_3_att_proj_weight = static_cast<const float*>(args.weights[37]);  // f32[576,192]
-  float* const p_transformer_blocks_3_att_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 5677312);  // f32[110592]
+  float* const p_transformer_blocks_3_att_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 5652608);  // f32[110592]
   pack_linear(pool, 576, 192, w_transformer_blocks_3_att_proj_weight, 192, 1, p_transformer_blocks_3_att_proj_weight_packed);
 
   // %einsum_147 = einsum %reshape_146, @transformer.blocks.3.attn_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_3_attn_out_weight = static_cast<const float*>(args.weights[40]);  // f32[192,192]
-  float* const p_transformer_blocks_3_attn_out_weight_packed = reinterpret_cast<float*>(args.prepared + 6119680);  // f32[36864]
+  float* const p_transformer_blocks_3_attn_out_weight_packed = reinterpret_cast<float*>(args.prepared + 6094976);  // f32[36864]
   pack_linear(pool, 192, 192, w_transformer_blocks_3_attn_out_weight, 192, 1, p_transformer_blocks_3_attn_out_weight_packed);
 
   // %projections_1 = einsum %add_norm_149_1, %weights_1 : f32[T,864] (model.ts:29:49)
-  float* const p_weights_1_packed = reinterpret_cast<float*>(args.prepared + 6267136);  // f32[172032]
+  float* const p_weights_1_packed = reinterpret_cast<float*>(args.prepared + 6242432);  // f32[172032]
   pack_linear(pool, 864, 192, p_weights_1, 192, 1, p_weights_1_packed);
 
   // %einsum_155 = einsum %elementwise_154, @transformer.blocks.3.ff_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_3_ff_out_weight = static_cast<const float*>(args.weights[43]);  // f32[192,384]
-  float* const p_transformer_blocks_3_ff_out_weight_packed = reinterpret_cast<float*>(args.prepared + 6955264);  // f32[73728]
+  float* const p_transformer_blocks_3_ff_out_weight_packed = reinterpret_cast<float*>(args.prepared + 6930560);  // f32[73728]
   pack_linear(pool, 192, 384, w_transformer_blocks_3_ff_out_weight, 384, 1, p_transformer_blocks_3_ff_out_weight_packed);
 
   // %score_topk_179, %score_topk_179_1 = score_topk %view_12, %folded_keys_2 : f32[T,2,16], i32[T,2,16] (model.ts:29:49)
-  BF16* const p_folded_keys_2_packed = reinterpret_cast<BF16*>(args.prepared + 7250176);  // bf16[2,9216]
-  float* const p_folded_keys_2_bounds = reinterpret_cast<float*>(args.prepared + 7287040);  // f32[2,2]
-  pack_keys<2, 192, 48>(pool, p_folded_keys_2, p_folded_keys_2_packed, p_folded_keys_2_bounds);
+  int32_t* const p_folded_keys_2_bytes = reinterpret_cast<int32_t*>(args.prepared + 7225472);  // i32[2,3072]
+  pack_keys<2, 192, 48>(pool, p_folded_keys_2, p_folded_keys_2_bytes);
 
   // %score_topk_183, %score_topk_183_1 = score_topk %view_13, %folded_keys_3 : f32[T,2,16], i32[T,2,16] (model.ts:29:49)
-  BF16* const p_folded_keys_3_packed = reinterpret_cast<BF16*>(args.prepared + 7287104);  // bf16[2,9216]
-  float* const p_folded_keys_3_bounds = reinterpret_cast<float*>(args.prepared + 7323968);  // f32[2,2]
-  pack_keys<2, 192, 48>(pool, p_folded_keys_3, p_folded_keys_3_packed, p_folded_keys_3_bounds);
+  int32_t* const p_folded_keys_3_bytes = reinterpret_cast<int32_t*>(args.prepared + 7250048);  // i32[2,3072]
+  pack_keys<2, 192, 48>(pool, p_folded_keys_3, p_folded_keys_3_bytes);
 
   // %rescore_topk_189, %rescore_topk_189_1 = rescore_topk %score_topk_179_1, %score_topk_183_1, %view_12, %view_13, %reshape_167, %reshape_169, %concat_172, @transformer.mem_blocks.1.shuffle_index : i32[T,2,16], f32[T,2,16,2] (model.ts:29:49)
-  float* const p_norm_165_rows = reinterpret_cast<float*>(args.prepared + 7324032);  // f32[2,192,2,48]
+  float* const p_norm_165_rows = reinterpret_cast<float*>(args.prepared + 7274624);  // f32[2,192,2,48]
   copy<Ints<2, 18432>, Ints<36864, 1>, Ints<18432, 1>, float, float>(pool, 1, p_norm_165, 0, p_norm_165_rows, 0);
 
   // %rescore_topk_189, %rescore_topk_189_1 = rescore_topk %score_topk_179_1, %score_topk_183_1, %view_12, %view_13, %reshape_167, %reshape_169, %concat_172, @transformer.mem_blocks.1.shuffle_index : i32[T,2,16], f32[T,2,16,2] (model.ts:29:49)
-  float* const p_norm_165_rows_2 = reinterpret_cast<float*>(args.prepared + 7471488);  // f32[2,192,2,48]
+  float* const p_norm_165_rows_2 = reinterpret_cast<float*>(args.prepared + 7422080);  // f32[2,192,2,48]
   copy<Ints<2, 18432>, Ints<36864, 1>, Ints<18432, 1>, float, float>(pool, 1, p_norm_165 + 18432, 0, p_norm_165_rows_2, 0);
 
   // %einsum_215 = einsum %reshape_214, @transformer.mem_blocks.1.values_proj.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_mem_blocks_1_values_proj_weight = static_cast<const float*>(args.weights[54]);  // f32[192,640]
-  float* const p_transformer_mem_blocks_1_values_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 7618944);  // f32[122880]
+  float* const p_transformer_mem_blocks_1_values_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 7569536);  // f32[122880]
   pack_linear(pool, 192, 640, w_transformer_mem_blocks_1_values_proj_weight, 640, 1, p_transformer_mem_blocks_1_values_proj_weight_packed);
 
   // %einsum_217 = einsum %add_norm_216_1, @transformer.blocks.4.att_proj.weight : f32[T,576] (model.ts:29:49)
   const float* const w_transformer_blocks_4_att_proj_weight = static_cast<const float*>(args.weights[56]);  // f32[576,192]
-  float* const p_transformer_blocks_4_att_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 8110464);  // f32[110592]
+  float* const p_transformer_blocks_4_att_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 8061056);  // f32[110592]
   pack_linear(pool, 576, 192, w_transformer_blocks_4_att_proj_weight, 192, 1, p_transformer_blocks_4_att_proj_weight_packed);
 
   // %einsum_230 = einsum %reshape_229, @transformer.blocks.4.attn_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_4_attn_out_weight = static_cast<const float*>(args.weights[59]);  // f32[192,192]
-  float* const p_transformer_blocks_4_attn_out_weight_packed = reinterpret_cast<float*>(args.prepared + 8552832);  // f32[36864]
+  float* const p_transformer_blocks_4_attn_out_weight_packed = reinterpret_cast<float*>(args.prepared + 8503424);  // f32[36864]
   pack_linear(pool, 192, 192, w_transformer_blocks_4_attn_out_weight, 192, 1, p_transformer_blocks_4_attn_out_weight_packed);
 
   // %einsum_233 = einsum %add_norm_232_1, @transformer.blocks.4.ff_proj.weight : f32[T,768] (model.ts:29:49)
   const float* const w_transformer_blocks_4_ff_proj_weight = static_cast<const float*>(args.weights[61]);  // f32[768,192]
-  float* const p_transformer_blocks_4_ff_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 8700288);  // f32[147456]
+  float* const p_transformer_blocks_4_ff_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 8650880);  // f32[147456]
   pack_linear(pool, 768, 192, w_transformer_blocks_4_ff_proj_weight, 192, 1, p_transformer_blocks_4_ff_proj_weight_packed);
 
   // %einsum_238 = einsum %elementwise_237, @transformer.blocks.4.ff_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_4_ff_out_weight = static_cast<const float*>(args.weights[62]);  // f32[192,384]
-  float* const p_transformer_blocks_4_ff_out_weight_packed = reinterpret_cast<float*>(args.prepared + 9290112);  // f32[73728]
+  float* const p_transformer_blocks_4_ff_out_weight_packed = reinterpret_cast<float*>(args.prepared + 9240704);  // f32[73728]
   pack_linear(pool, 192, 384, w_transformer_blocks_4_ff_out_weight, 384, 1, p_transformer_blocks_4_ff_out_weight_packed);
 
   // %einsum_241 = einsum %add_norm_240_1, @transformer.blocks.5.att_proj.weight : f32[T,576] (model.ts:29:49)
   const float* const w_transformer_blocks_5_att_proj_weight = static_cast<const float*>(args.weights[64]);  // f32[576,192]
-  float* const p_transformer_blocks_5_att_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 9585024);  // f32[110592]
+  float* const p_transformer_blocks_5_att_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 9535616);  // f32[110592]
   pack_linear(pool, 576, 192, w_transformer_blocks_5_att_proj_weight, 192, 1, p_transformer_blocks_5_att_proj_weight_packed);
 
   // %einsum_254 = einsum %reshape_253, @transformer.blocks.5.attn_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_5_attn_out_weight = static_cast<const float*>(args.weights[67]);  // f32[192,192]
-  float* const p_transformer_blocks_5_attn_out_weight_packed = reinterpret_cast<float*>(args.prepared + 10027392);  // f32[36864]
+  float* const p_transformer_blocks_5_attn_out_weight_packed = reinterpret_cast<float*>(args.prepared + 9977984);  // f32[36864]
   pack_linear(pool, 192, 192, w_transformer_blocks_5_attn_out_weight, 192, 1, p_transformer_blocks_5_attn_out_weight_packed);
 
   // %einsum_257 = einsum %add_norm_256_1, @transformer.blocks.5.ff_proj.weight : f32[T,768] (model.ts:29:49)
   const float* const w_transformer_blocks_5_ff_proj_weight = static_cast<const float*>(args.weights[69]);  // f32[768,192]
-  float* const p_transformer_blocks_5_ff_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 10174848);  // f32[147456]
+  float* const p_transformer_blocks_5_ff_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 10125440);  // f32[147456]
   pack_linear(pool, 768, 192, w_transformer_blocks_5_ff_proj_weight, 192, 1, p_transformer_blocks_5_ff_proj_weight_packed);
 
   // %einsum_262 = einsum %elementwise_261, @transformer.blocks.5.ff_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_5_ff_out_weight = static_cast<const float*>(args.weights[70]);  // f32[192,384]
-  float* const p_transformer_blocks_5_ff_out_weight_packed = reinterpret_cast<float*>(args.prepared + 10764672);  // f32[73728]
+  float* const p_transformer_blocks_5_ff_out_weight_packed = reinterpret_cast<float*>(args.prepared + 10715264);  // f32[73728]
   pack_linear(pool, 192, 384, w_transformer_blocks_5_ff_out_weight, 384, 1, p_transformer_blocks_5_ff_out_weight_packed);
 
   // %einsum_266 = einsum %add_norm_265_1, @transformer.wte.weight : f32[T,257] (model.ts:29:49)
   const float* const w_transformer_wte_weight = static_cast<const float*>(args.weights[0]);  // f32[257,192]
-  float* const p_transformer_wte_weight_packed = reinterpret_cast<float*>(args.prepared + 11059584);  // f32[61440]
+  float* const p_transformer_wte_weight_packed = reinterpret_cast<float*>(args.prepared + 11010176);  // f32[61440]
   pack_linear(pool, 257, 192, w_transformer_wte_weight, 192, 1, p_transformer_wte_weight_packed);
 }
 

@@ -171,23 +171,21 @@ void step_one(const StepArgs& args) {
 
   // %score_topk_71, %score_topk_71_1 = score_topk %view_10, %folded_keys : f32[T,2,16], i32[T,2,16] (model.ts:29:49)
   const float* const p_folded_keys = reinterpret_cast<const float*>(args.prepared + 64);  // f32[2,192,48]
-  const BF16* const p_folded_keys_packed = reinterpret_cast<const BF16*>(args.prepared + 3342464);  // bf16[2,9216]
-  const float* const p_folded_keys_bounds = reinterpret_cast<const float*>(args.prepared + 3379328);  // f32[2,2]
+  const int32_t* const p_folded_keys_bytes = reinterpret_cast<const int32_t*>(args.prepared + 3342464);  // i32[2,3072]
   float* const v_score_topk_71 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,2,16]
   int32_t* const v_score_topk_71_1 = reinterpret_cast<int32_t*>(args.arena + 128);  // i32[T,2,16]
-  score_topk<2, 192, 48, 16, false>(pool, T, v_norm_51, 96, p_folded_keys, p_folded_keys_packed, p_folded_keys_bounds, v_score_topk_71, v_score_topk_71_1);
+  score_topk<2, 192, 48, 16, false>(pool, T, v_norm_51, 96, p_folded_keys, p_folded_keys_bytes, v_score_topk_71, v_score_topk_71_1);
 
   // %score_topk_75, %score_topk_75_1 = score_topk %view_11, %folded_keys_1 : f32[T,2,16], i32[T,2,16] (model.ts:29:49)
   const float* const p_folded_keys_1 = reinterpret_cast<const float*>(args.prepared + 73792);  // f32[2,192,48]
-  const BF16* const p_folded_keys_1_packed = reinterpret_cast<const BF16*>(args.prepared + 3379392);  // bf16[2,9216]
-  const float* const p_folded_keys_1_bounds = reinterpret_cast<const float*>(args.prepared + 3416256);  // f32[2,2]
+  const int32_t* const p_folded_keys_1_bytes = reinterpret_cast<const int32_t*>(args.prepared + 3367040);  // i32[2,3072]
   float* const v_score_topk_75 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,2,16]
   int32_t* const v_score_topk_75_1 = reinterpret_cast<int32_t*>(args.arena + 256);  // i32[T,2,16]
-  score_topk<2, 192, 48, 16, false>(pool, T, v_norm_51 + 48, 96, p_folded_keys_1, p_folded_keys_1_packed, p_folded_keys_1_bounds, v_score_topk_75, v_score_topk_75_1);
+  score_topk<2, 192, 48, 16, false>(pool, T, v_norm_51 + 48, 96, p_folded_keys_1, p_folded_keys_1_bytes, v_score_topk_75, v_score_topk_75_1);
 
   // %rescore_topk_81, %rescore_topk_81_1 = rescore_topk %score_topk_71_1, %score_topk_75_1, %view_10, %view_11, %reshape_59, %reshape_61, %concat_64, @transformer.mem_blocks.0.shuffle_index : i32[T,2,16], f32[T,2,16,2] (model.ts:29:49)
-  const float* const p_norm_57_rows = reinterpret_cast<const float*>(args.prepared + 3416320);  // f32[2,192,2,48]
-  const float* const p_norm_57_rows_2 = reinterpret_cast<const float*>(args.prepared + 3563776);  // f32[2,192,2,48]
+  const float* const p_norm_57_rows = reinterpret_cast<const float*>(args.prepared + 3391616);  // f32[2,192,2,48]
+  const float* const p_norm_57_rows_2 = reinterpret_cast<const float*>(args.prepared + 3539072);  // f32[2,192,2,48]
   const float* const p_concat_64 = reinterpret_cast<const float*>(args.prepared + 0);  // f32[2,2,2,2]
   const int32_t* const w_transformer_mem_blocks_0_shuffle_index = static_cast<const int32_t*>(args.weights[25]);  // i32[36864]
   const float* const w_transformer_mem_blocks_0_values_for_look_up = static_cast<const float*>(args.weights[26]);  // f32[9216,160]
@@ -202,7 +200,7 @@ void step_one(const StepArgs& args) {
   gather_pool<9216, 160, 32, 2, 4>(pool, T, w_transformer_mem_blocks_0_values_for_look_up, v_rescore_topk_81, 32, v_rescore_topk_81_1, 64, v_gather_pool_105, 640);
 
   // %einsum_107 = einsum %reshape_106, @transformer.mem_blocks.0.values_proj.weight : f32[T,192] (model.ts:29:49)
-  const float* const p_transformer_mem_blocks_0_values_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 3711232);  // f32[122880]
+  const float* const p_transformer_mem_blocks_0_values_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 3686528);  // f32[122880]
   float* const v_einsum_107 = reinterpret_cast<float*>(args.arena + 6528);  // f32[T,192]
   linear<192, 640>(pool, T, v_gather_pool_105, 640, p_transformer_mem_blocks_0_values_proj_weight_packed, v_einsum_107, 192);
 
@@ -213,7 +211,7 @@ void step_one(const StepArgs& args) {
   add_norm<192>(pool, T, v_add_norm_41, 192, v_einsum_47, 192, w_transformer_blocks_2_attn_norm_weight, 0.00001f, v_add_norm_108, 192, v_add_norm_108_1, 192);
 
   // %einsum_109 = einsum %add_norm_108_1, @transformer.blocks.2.att_proj.weight : f32[T,576] (model.ts:29:49)
-  const float* const p_transformer_blocks_2_att_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 4202752);  // f32[110592]
+  const float* const p_transformer_blocks_2_att_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 4178048);  // f32[110592]
   float* const v_einsum_109 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,576]
   linear<576, 192>(pool, T, v_add_norm_108_1, 192, p_transformer_blocks_2_att_proj_weight_packed, v_einsum_109, 576);
 
@@ -244,7 +242,7 @@ void step_one(const StepArgs& args) {
       s_block2_keys, s_block2_values, v_attention_120, 192);
 
   // %einsum_122 = einsum %reshape_121, @transformer.blocks.2.attn_out.weight : f32[T,192] (model.ts:29:49)
-  const float* const p_transformer_blocks_2_attn_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 4645120);  // f32[36864]
+  const float* const p_transformer_blocks_2_attn_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 4620416);  // f32[36864]
   float* const v_einsum_122 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,192]
   linear<192, 192>(pool, T, v_attention_120, 192, p_transformer_blocks_2_attn_out_weight_packed, v_einsum_122, 192);
 
@@ -255,7 +253,7 @@ void step_one(const StepArgs& args) {
   add_norm<192>(pool, T, v_add_norm_108, 192, v_einsum_122, 192, w_transformer_blocks_2_ff_norm_weight, 0.00001f, v_add_norm_124, 192, v_add_norm_124_1, 192);
 
   // %einsum_125 = einsum %add_norm_124_1, @transformer.blocks.2.ff_proj.weight : f32[T,768] (model.ts:29:49)
-  const float* const p_transformer_blocks_2_ff_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 4792576);  // f32[147456]
+  const float* const p_transformer_blocks_2_ff_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 4767872);  // f32[147456]
   float* const v_einsum_125 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,768]
   linear<768, 192>(pool, T, v_add_norm_124_1, 192, p_transformer_blocks_2_ff_proj_weight_packed, v_einsum_125, 768);
 
@@ -265,7 +263,7 @@ void step_one(const StepArgs& args) {
       Operand<float, 1>{v_einsum_125 + 384, 768}, Operand<float, 1>{v_einsum_125, 768});
 
   // %einsum_130 = einsum %elementwise_129, @transformer.blocks.2.ff_out.weight : f32[T,192] (model.ts:29:49)
-  const float* const p_transformer_blocks_2_ff_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 5382400);  // f32[73728]
+  const float* const p_transformer_blocks_2_ff_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 5357696);  // f32[73728]
   float* const v_einsum_130 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,192]
   linear<192, 384>(pool, T, v_elementwise_129, 384, p_transformer_blocks_2_ff_out_weight_packed, v_einsum_130, 192);
 
@@ -281,7 +279,7 @@ void step_one(const StepArgs& args) {
   add_norm<192>(pool, T, v_binary_131, 192, v_einsum_107, 192, w_transformer_blocks_3_attn_norm_weight, 0.00001f, v_add_norm_133, 192, v_add_norm_133_1, 192);
 
   // %einsum_134 = einsum %add_norm_133_1, @transformer.blocks.3.att_proj.weight : f32[T,576] (model.ts:29:49)
-  const float* const p_transformer_blocks_3_att_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 5677312);  // f32[110592]
+  const float* const p_transformer_blocks_3_att_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 5652608);  // f32[110592]
   float* const v_einsum_134 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,576]
   linear<576, 192>(pool, T, v_add_norm_133_1, 192, p_transformer_blocks_3_att_proj_weight_packed, v_einsum_134, 576);
 
@@ -312,7 +310,7 @@ void step_one(const StepArgs& args) {
       s_block3_keys, s_block3_values, v_attention_145, 192);
 
   // %einsum_147 = einsum %reshape_146, @transformer.blocks.3.attn_out.weight : f32[T,192] (model.ts:29:49)
-  const float* const p_transformer_blocks_3_attn_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 6119680);  // f32[36864]
+  const float* const p_transformer_blocks_3_attn_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 6094976);  // f32[36864]
   float* const v_einsum_147 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,192]
   linear<192, 192>(pool, T, v_attention_145, 192, p_transformer_blocks_3_attn_out_weight_packed, v_einsum_147, 192);
 
@@ -323,7 +321,7 @@ void step_one(const StepArgs& args) {
   add_norm<192>(pool, T, v_add_norm_133, 192, v_einsum_147, 192, w_transformer_blocks_3_ff_norm_weight, 0.00001f, v_add_norm_149, 192, v_add_norm_149_1, 192);
 
   // %projections_1 = einsum %add_norm_149_1, %weights_1 : f32[T,864] (model.ts:29:49)
-  const float* const p_weights_1_packed = reinterpret_cast<const float*>(args.prepared + 6267136);  // f32[172032]
+  const float* const p_weights_1_packed = reinterpret_cast<const float*>(args.prepared + 6242432);  // f32[172032]
   float* const v_projections_1 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,864]
   linear<864, 192>(pool, T, v_add_norm_149_1, 192, p_weights_1_packed, v_projections_1, 864);
 
@@ -333,7 +331,7 @@ void step_one(const StepArgs& args) {
       Operand<float, 1>{v_projections_1 + 384, 864}, Operand<float, 1>{v_projections_1, 864});
 
   // %einsum_155 = einsum %elementwise_154, @transformer.blocks.3.ff_out.weight : f32[T,192] (model.ts:29:49)
-  const float* const p_transformer_blocks_3_ff_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 6955264);  // f32[73728]
+  const float* const p_transformer_blocks_3_ff_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 6930560);  // f32[73728]
   float* const v_einsum_155 = reinterpret_cast<float*>(args.arena + 5760);  // f32[T,192]
   linear<192, 384>(pool, T, v_elementwise_154, 384, p_transformer_blocks_3_ff_out_weight_packed, v_einsum_155, 192);
 
@@ -344,23 +342,21 @@ void step_one(const StepArgs& args) {
 
   // %score_topk_179, %score_topk_179_1 = score_topk %view_12, %folded_keys_2 : f32[T,2,16], i32[T,2,16] (model.ts:29:49)
   const float* const p_folded_keys_2 = reinterpret_cast<const float*>(args.prepared + 147584);  // f32[2,192,48]
-  const BF16* const p_folded_keys_2_packed = reinterpret_cast<const BF16*>(args.prepared + 7250176);  // bf16[2,9216]
-  const float* const p_folded_keys_2_bounds = reinterpret_cast<const float*>(args.prepared + 7287040);  // f32[2,2]
+  const int32_t* const p_folded_keys_2_bytes = reinterpret_cast<const int32_t*>(args.prepared + 7225472);  // i32[2,3072]
   float* const v_score_topk_179 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,2,16]
   int32_t* const v_score_topk_179_1 = reinterpret_cast<int32_t*>(args.arena + 128);  // i32[T,2,16]
-  score_topk<2, 192, 48, 16, false>(pool, T, v_norm_159, 96, p_folded_keys_2, p_folded_keys_2_packed, p_folded_keys_2_bounds, v_score_topk_179, v_score_topk_179_1);
+  score_topk<2, 192, 48, 16, false>(pool, T, v_norm_159, 96, p_folded_keys_2, p_folded_keys_2_bytes, v_score_topk_179, v_score_topk_179_1);
 
   // %score_topk_183, %score_topk_183_1 = score_topk %view_13, %folded_keys_3 : f32[T,2,16], i32[T,2,16] (model.ts:29:49)
   const float* const p_folded_keys_3 = reinterpret_cast<const float*>(args.prepared + 221312);  // f32[2,192,48]
-  const BF16* const p_folded_keys_3_packed = reinterpret_cast<const BF16*>(args.prepared + 7287104);  // bf16[2,9216]
-  const float* const p_folded_keys_3_bounds = reinterpret_cast<const float*>(args.prepared + 7323968);  // f32[2,2]
+  const int32_t* const p_folded_keys_3_bytes = reinterpret_cast<const int32_t*>(args.prepared + 7250048);  // i32[2,3072]
   float* const v_score_topk_183 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,2,16]
   int32_t* const v_score_topk_183_1 = reinterpret_cast<int32_t*>(args.arena + 256);  // i32[T,2,16]
-  score_topk<2, 192, 48, 16, false>(pool, T, v_norm_159 + 48, 96, p_folded_keys_3, p_folded_keys_3_packed, p_folded_keys_3_bounds, v_score_topk_183, v_score_topk_183_1);
+  score_topk<2, 192, 48, 16, false>(pool, T, v_norm_159 + 48, 96, p_folded_keys_3, p_folded_keys_3_bytes, v_score_topk_183, v_score_topk_183_1);
 
   // %rescore_topk_189, %rescore_topk_189_1 = rescore_topk %score_topk_179_1, %score_topk_183_1, %view_12, %view_13, %reshape_167, %reshape_169, %concat_172, @transformer.mem_blocks.1.shuffle_index : i32[T,2,16], f32[T,2,16,2] (model.ts:29:49)
-  const float* const p_norm_165_rows = reinterpret_cast<const float*>(args.prepared + 7324032);  // f32[2,192,2,48]
-  const float* const p_norm_165_rows_2 = reinterpret_cast<const float*>(args.prepared + 7471488);  // f32[2,192,2,48]
+  const float* const p_norm_165_rows = reinterpret_cast<const float*>(args.prepared + 7274624);  // f32[2,192,2,48]
+  const float* const p_norm_165_rows_2 = reinterpret_cast<const float*>(args.prepared + 7422080);  // f32[2,192,2,48]
   const float* const p_concat_172 = reinterpret_cast<const float*>(args.prepared + 147520);  // f32[2,2,2,2]
   const int32_t* const w_transformer_mem_blocks_1_shuffle_index = static_cast<const int32_t*>(args.weights[52]);  // i32[36864]
   const float* const w_transformer_mem_blocks_1_values_for_look_up = static_cast<const float*>(args.weights[53]);  // f32[9216,160]
@@ -375,7 +371,7 @@ void step_one(const StepArgs& args) {
   gather_pool<9216, 160, 32, 2, 4>(pool, T, w_transformer_mem_blocks_1_values_for_look_up, v_rescore_topk_189, 32, v_rescore_topk_189_1, 64, v_gather_pool_213, 640);
 
   // %einsum_215 = einsum %reshape_214, @transformer.mem_blocks.1.values_proj.weight : f32[T,192] (model.ts:29:49)
-  const float* const p_transformer_mem_blocks_1_values_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 7618944);  // f32[122880]
+  const float* const p_transformer_mem_blocks_1_values_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 7569536);  // f32[122880]
   float* const v_einsum_215 = reinterpret_cast<float*>(args.arena + 6528);  // f32[T,192]
   linear<192, 640>(pool, T, v_gather_pool_213, 640, p_transformer_mem_blocks_1_values_proj_weight_packed, v_einsum_215, 192);
 
@@ -386,7 +382,7 @@ void step_one(const StepArgs& args) {
   add_norm<192>(pool, T, v_add_norm_149, 192, v_einsum_155, 192, w_transformer_blocks_4_attn_norm_weight, 0.00001f, v_add_norm_216, 192, v_add_norm_216_1, 192);
 
   // %einsum_217 = einsum %add_norm_216_1, @transformer.blocks.4.att_proj.weight : f32[T,576] (model.ts:29:49)
-  const float* const p_transformer_blocks_4_att_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 8110464);  // f32[110592]
+  const float* const p_transformer_blocks_4_att_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 8061056);  // f32[110592]
   float* const v_einsum_217 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,576]
   linear<576, 192>(pool, T, v_add_norm_216_1, 192, p_transformer_blocks_4_att_proj_weight_packed, v_einsum_217, 576);
 
@@ -417,7 +413,7 @@ void step_one(const StepArgs& args) {
       s_block4_keys, s_block4_values, v_attention_228, 192);
 
   // %einsum_230 = einsum %reshape_229, @transformer.blocks.4.attn_out.weight : f32[T,192] (model.ts:29:49)
-  const float* const p_transformer_blocks_4_attn_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 8552832);  // f32[36864]
+  const float* const p_transformer_blocks_4_attn_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 8503424);  // f32[36864]
   float* const v_einsum_230 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,192]
   linear<192, 192>(pool, T, v_attention_228, 192, p_transformer_blocks_4_attn_out_weight_packed, v_einsum_230, 192);
 
@@ -428,7 +424,7 @@ void step_one(const StepArgs& args) {
   add_norm<192>(pool, T, v_add_norm_216, 192, v_einsum_230, 192, w_transformer_blocks_4_ff_norm_weight, 0.00001f, v_add_norm_232, 192, v_add_norm_232_1, 192);
 
   // %einsum_233 = einsum %add_norm_232_1, @transformer.blocks.4.ff_proj.weight : f32[T,768] (model.ts:29:49)
-  const float* const p_transformer_blocks_4_ff_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 8700288);  // f32[147456]
+  const float* const p_transformer_blocks_4_ff_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 8650880);  // f32[147456]
   float* const v_einsum_233 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,768]
   linear<768, 192>(pool, T, v_add_norm_232_1, 192, p_transformer_blocks_4_ff_proj_weight_packed, v_einsum_233, 768);
 
@@ -438,7 +434,7 @@ void step_one(const StepArgs& args) {
       Operand<float, 1>{v_einsum_233 + 384, 768}, Operand<float, 1>{v_einsum_233, 768});
 
   // %einsum_238 = einsum %elementwise_237, @transformer.blocks.4.ff_out.weight : f32[T,192] (model.ts:29:49)
-  const float* const p_transformer_blocks_4_ff_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 9290112);  // f32[73728]
+  const float* const p_transformer_blocks_4_ff_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 9240704);  // f32[73728]
   float* const v_einsum_238 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,192]
   linear<192, 384>(pool, T, v_elementwise_237, 384, p_transformer_blocks_4_ff_out_weight_packed, v_einsum_238, 192);
 
@@ -449,7 +445,7 @@ void step_one(const StepArgs& args) {
   add_norm<192>(pool, T, v_add_norm_232, 192, v_einsum_238, 192, w_transformer_blocks_5_attn_norm_weight, 0.00001f, v_add_norm_240, 192, v_add_norm_240_1, 192);
 
   // %einsum_241 = einsum %add_norm_240_1, @transformer.blocks.5.att_proj.weight : f32[T,576] (model.ts:29:49)
-  const float* const p_transformer_blocks_5_att_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 9585024);  // f32[110592]
+  const float* const p_transformer_blocks_5_att_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 9535616);  // f32[110592]
   float* const v_einsum_241 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,576]
   linear<576, 192>(pool, T, v_add_norm_240_1, 192, p_transformer_blocks_5_att_proj_weight_packed, v_einsum_241, 576);
 
@@ -480,7 +476,7 @@ void step_one(const StepArgs& args) {
       s_block5_keys, s_block5_values, v_attention_252, 192);
 
   // %einsum_254 = einsum %reshape_253, @transformer.blocks.5.attn_out.weight : f32[T,192] (model.ts:29:49)
-  const float* const p_transformer_blocks_5_attn_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 10027392);  // f32[36864]
+  const float* const p_transformer_blocks_5_attn_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 9977984);  // f32[36864]
   float* const v_einsum_254 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,192]
   linear<192, 192>(pool, T, v_attention_252, 192, p_transformer_blocks_5_attn_out_weight_packed, v_einsum_254, 192);
 
@@ -491,7 +487,7 @@ void step_one(const StepArgs& args) {
   add_norm<192>(pool, T, v_add_norm_240, 192, v_einsum_254, 192, w_transformer_blocks_5_ff_norm_weight, 0.00001f, v_add_norm_256, 192, v_add_norm_256_1, 192);
 
   // %einsum_257 = einsum %add_norm_256_1, @transformer.blocks.5.ff_proj.weight : f32[T,768] (model.ts:29:49)
-  const float* const p_transformer_blocks_5_ff_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 10174848);  // f32[147456]
+  const float* const p_transformer_blocks_5_ff_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 10125440);  // f32[147456]
   float* const v_einsum_257 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,768]
   linear<768, 192>(pool, T, v_add_norm_256_1, 192, p_transformer_blocks_5_ff_proj_weight_packed, v_einsum_257, 768);
 
@@ -501,7 +497,7 @@ void step_one(const StepArgs& args) {
       Operand<float, 1>{v_einsum_257 + 384, 768}, Operand<float, 1>{v_einsum_257, 768});
 
   // %einsum_262 = einsum %elementwise_261, @transformer.blocks.5.ff_out.weight : f32[T,192] (model.ts:29:49)
-  const float* const p_transformer_blocks_5_ff_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 10764672);  // f32[73728]
+  const float* const p_transformer_blocks_5_ff_out_weight_packed = reinterpret_cast<const float*>(args.prepared + 10715264);  // f32[73728]
   float* const v_einsum_262 = reinterpret_cast<float*>(args.arena + 0);  // f32[T,192]
   linear<192, 384>(pool, T, v_elementwise_261, 384, p_transformer_blocks_5_ff_out_weight_packed, v_einsum_262, 192);
 
@@ -517,7 +513,7 @@ void step_one(const StepArgs& args) {
   add_norm<192>(pool, T, v_binary_263, 192, v_einsum_215, 192, w_transformer_ln_f_weight, 0.00001f, v_add_norm_265, 192, v_add_norm_265_1, 192);
 
   // %einsum_266 = einsum %add_norm_265_1, @transformer.wte.weight : f32[T,257] (model.ts:29:49)
-  const float* const p_transformer_wte_weight_packed = reinterpret_cast<const float*>(args.prepared + 11059584);  // f32[61440]
+  const float* const p_transformer_wte_weight_packed = reinterpret_cast<const float*>(args.prepared + 11010176);  // f32[61440]
   float* const v_einsum_266 = static_cast<float*>(args.outputs[0]);  // f32[T,257]
   linear<257, 192>(pool, T, v_add_norm_265_1, 192, p_transformer_wte_weight_packed, v_einsum_266, 257);
 }

@@ -1,5 +1,9 @@
-// Keys and queries rounded to bytes, each row by a scale of its own, and the products of both: scores that are a little off, by a bound
-// that is known, from a quarter of the bytes. For the first pass of score_topk.h.
+// Keys and queries rounded to bytes, each row by a scale of its own, and what their products are at most, from a quarter of the bytes.
+// For the first pass of score_topk.h.
+//
+// With x~ the rounding of x, q·k ≤ q~·k~ + |q·(k − k~)| + |(q − q~)·k~| ≤ q~·k~ + ‖q‖·‖k − k~‖ + ‖q − q~‖·‖k~‖. Products of
+// bytes are summed without an error, and the rest is a handful of roundings; a sum of D products in f32, in any order, is off by at
+// most D·2⁻²⁴·‖q‖·‖k‖. More than four times that is counted.
 #pragma once
 #include <cmath>
 
@@ -19,34 +23,35 @@ constexpr bool kMultipliesBytes = false;
 // Words of four bytes that D take.
 constexpr int64_t byte_words(int64_t D) { return (D + 3) / 4; }
 
-// A panel of 64 keys: [words][64] of four bytes, then 64 offsets, then 64 scales as f32.
-constexpr int64_t byte_panel_words(int64_t D) { return (byte_words(D) + 2) * PANEL; }
+// A panel of 64 keys: [words][64] of four bytes, then of each key an offset, and as f32 its scale, the norm of what rounding took from it,
+// and its norm with that.
+constexpr int64_t byte_panel_words(int64_t D) { return (byte_words(D) + 4) * PANEL; }
 
 // int32 elements of H·N keys as pack_keys leaves them.
 constexpr size_t byte_keys_words(int64_t H, int64_t N, int64_t D) { return size_t(H * ((N + PANEL - 1) / PANEL) * byte_panel_words(D)); }
 
-// Sizes of values below this vanish when divided: such rows become zeros, and all of them is what rounding took.
+// Values below this size vanish when divided: such rows become zeros, and all of them is what rounding took.
 constexpr float kLeastSize = 1e-30f;
 
-// What is no number stays: then no bound leaves anything out.
-inline double greater_or_nan(double a, double b) { return a != a || b <= a ? a : b; }
-
-// keys (H, N, D) → packed, and bounds (H, 2): the largest norm of a head's keys, and the largest norm of what rounding took from one.
+// keys (H, N, D) → packed. A key with something that is no number has norms without end.
 template <int64_t H, int64_t N, int64_t D, class E>
-void pack_keys(Pool& pool, const E* keys, int32_t* packed, float* bounds) {
+void pack_keys(Pool& pool, const E* keys, int32_t* packed) {
   constexpr int64_t PANELS = (N + PANEL - 1) / PANEL, WORDS = byte_words(D);
-  double norms[H][PANELS], losses[H][PANELS];
   pool.parallel(H * PANELS, [&](int64_t piece, int) {
     const int64_t h = piece / PANELS, p = piece % PANELS;
     int32_t* const panel = packed + piece * byte_panel_words(D);
     int8_t* const bytes = reinterpret_cast<int8_t*>(panel);
+    float* const floats = reinterpret_cast<float*>(panel + (WORDS + 1) * PANEL);
     std::memset(panel, 0, size_t(byte_panel_words(D)) * 4);
-    double norm = 0, lost = 0;
     for (int64_t c = 0; c < PANEL && p * PANEL + c < N; c++) {
       const E* const key = keys + (h * N + p * PANEL + c) * D;
       float largest = 0;
-      for (int64_t d = 0; d < D; d++) largest = float(greater_or_nan(largest, std::fabs(to_float(key[d]))));
-      const float scale = largest >= kLeastSize && largest < INFINITY ? largest / 127 : 0;
+      bool finite = true;
+      for (int64_t d = 0; d < D; d++) {
+        largest = std::fmax(largest, std::fabs(to_float(key[d])));
+        finite &= std::isfinite(to_float(key[d]));
+      }
+      const float scale = finite && largest >= kLeastSize ? largest / 127 : 0;
       double squares = 0, differences = 0;
       int32_t total = 0;
       for (int64_t d = 0; d < D; d++) {
@@ -58,30 +63,27 @@ void pack_keys(Pool& pool, const E* keys, int32_t* packed, float* bounds) {
         squares += exact * exact;
         differences += rest * rest;
       }
+      // Up, so that rounding to f32 takes nothing from a bound.
+      const double lost = std::sqrt(differences) * 1.000001, norm = std::sqrt(squares) * 1.000001 + lost;
       panel[WORDS * PANEL + c] = kMultipliesBytes ? 128 * total : 0;
-      std::memcpy(panel + (WORDS + 1) * PANEL + c, &scale, 4);
-      norm = greater_or_nan(norm, squares);
-      lost = greater_or_nan(lost, differences);
+      floats[c] = scale;
+      floats[PANEL + c] = finite ? float(lost) : INFINITY;
+      floats[2 * PANEL + c] = finite ? float(norm) : INFINITY;
     }
-    norms[h][p] = norm, losses[h][p] = lost;
   });
-  for (int64_t h = 0; h < H; h++) {
-    double norm = 0, lost = 0;
-    for (int64_t p = 0; p < PANELS; p++) norm = greater_or_nan(norm, norms[h][p]), lost = greater_or_nan(lost, losses[h][p]);
-    // Up, so that rounding to f32 takes nothing from a bound.
-    bounds[2 * h] = float(std::sqrt(norm) * 1.000001);
-    bounds[2 * h + 1] = float(std::sqrt(lost) * 1.000001);
-  }
 }
 
 // A query as its products want it: words of four bytes, or of two pairs of 16 bits, elements 0 and 2, and 1 and 3.
 template <int64_t D>
 constexpr int64_t query_words = byte_words(D) * (kMultipliesBytes ? 1 : 2);
 
-// q [D] → words, and its scale. Returns the norm of q and of what rounding took from it; not finite where q is not.
+// What upper bounds of a query's products are made of, besides its words: scale·(scale of a key)·(product of bytes) + by_lost·(what a key
+// lost) + by_norm·(its norm with that).
 struct RoundedQuery {
-  float scale, norm, lost;
+  float scale, by_lost, by_norm;
 };
+
+// q [D] → words.
 template <int64_t D>
 inline RoundedQuery round_query(const float* q, int32_t* words) {
   constexpr int64_t WORDS = byte_words(D), PADDED = int64_t(round_up(size_t(D), LANES));
@@ -118,7 +120,10 @@ inline RoundedQuery round_query(const float* q, int32_t* words) {
       words[2 * w + 1] = int32_t((r[1] & 0xffff) | r[3] << 16);
     }
   }
-  return {scale, std::sqrt(sum(squares)), std::sqrt(sum(differences))};
+  const float norm = std::sqrt(sum(squares)), lost = std::sqrt(sum(differences));
+  // So large that something may overflow: nothing is known.
+  if (!(norm < 1e18f)) return {0, INFINITY, INFINITY};
+  return {scale, norm * 1.001f, (lost + float(D + 8) * 0x1p-22f * norm) * 1.001f};
 }
 
 // sum + the four products of each lane's bytes of keys and a query's word.
@@ -144,13 +149,13 @@ inline IntVec add_byte_products(IntVec sum, const int32_t* word, IntVec keys) {
 #endif
 }
 
-// scores (T, lds) of T queries (words, and a scale each) against panels [0, panels) of keys.
+// What products of T queries (words, and the rest of each) with the keys of panels [0, panels) are at most: upper (T, lds). None is NaN.
 template <int64_t D>
-inline void score_panels(int64_t T, const int32_t* words, const float* scales, const int32_t* packed, int64_t panels, float* scores, int64_t lds) {
+inline void bound_panels(int64_t T, const int32_t* words, const RoundedQuery* queries, const int32_t* packed, int64_t panels, float* upper, int64_t lds) {
   constexpr int64_t WORDS = byte_words(D), STRIDE = query_words<D> / WORDS;
   for (int64_t p = 0; p < panels; p++) {
     const int32_t* const panel = packed + p * byte_panel_words(D);
-    const float* const key_scales = reinterpret_cast<const float*>(panel + (WORDS + 1) * PANEL);
+    const float* const floats = reinterpret_cast<const float*>(panel + (WORDS + 1) * PANEL);
     for_tiles(T, [&]<int ROWS>(int64_t t) {
       constexpr int VECTORS = tile_vectors(ROWS), WIDTH = VECTORS * LANES;
       for (int64_t n = 0; n < PANEL; n += WIDTH) {
@@ -167,10 +172,16 @@ inline void score_panels(int64_t T, const int32_t* words, const float* scales, c
             for (int c = 0; c < VECTORS; c++) sums[r][c] = add_byte_products(sums[r][c], row[r] + w * STRIDE, column[c]);
         }
         for (int c = 0; c < VECTORS; c++) {
-          const IntVec offset = load(panel + WORDS * PANEL + n + c * LANES);
-          const Vec scale = load(key_scales + n + c * LANES);
-          for (int r = 0; r < ROWS; r++)
-            store(scores + (t + r) * lds + p * PANEL + n + c * LANES, __builtin_convertvector(sums[r][c] - offset, Vec) * scale * splat(scales[t + r]));
+          const int64_t at = n + c * LANES;
+          const IntVec offset = load(panel + WORDS * PANEL + at);
+          const Vec scale = load(floats + at), lost = load(floats + PANEL + at), norm = load(floats + 2 * PANEL + at);
+          for (int r = 0; r < ROWS; r++) {
+            const RoundedQuery& q = queries[t + r];
+            // Products so small that they vanish are no part of the bound: 1e-30 is more than all of them.
+            const Vec nominal = multiply_add(__builtin_convertvector(sums[r][c] - offset, Vec), scale * splat(q.scale), splat(1e-30f));
+            const Vec bound = multiply_add(splat(q.by_lost), lost, multiply_add(splat(q.by_norm), norm, nominal));
+            store(upper + (t + r) * lds + p * PANEL + at, bound == bound ? bound : splat(INFINITY));
+          }
         }
       }
     });

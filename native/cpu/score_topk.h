@@ -1,17 +1,11 @@
 // Scores of every key and the top k of them per token and head, without ever writing the scores (UltraMem §1 rows 5–7,
-// with u and v folded into the keys as in §6.1), in two passes over a quarter of the bytes. The first scores all keys as bytes; its
-// error is bounded, so few keys may be among the best: the second scores those exactly. A few tokens' scores against a run of keys
+// with u and v folded into the keys as in §6.1), in two passes over a quarter of the bytes. The first finds from keys as bytes what every
+// score is at most, so that few keys may be among the best: the second scores those exactly. A few tokens' bounds of a run of keys
 // are made and searched while they are in the second cache; keys are read once per block of tokens.
-//
-// The bound: with x~ the rounding of x, |q·k − q~·k~| ≤ |q·(k − k~)| + |(q − q~)·k~| ≤ ‖q‖·‖k − k~‖ + ‖q − q~‖·‖k~‖. Products of
-// bytes are summed without an error, and scaled with three roundings; a sum of D products in f32, in any order, is off by at most
-// D·2⁻²⁴·‖q‖·‖k‖. Four times that is counted.
 #pragma once
-#include <cmath>
-
+#include "bounded_select.h"
 #include "byte_keys.h"
 #include "dot_rows.h"
-#include "topk_select.h"
 
 namespace ultramem {
 
@@ -36,15 +30,15 @@ struct ScoreTopkLayout {
     return parts;
   }
 
-  using Selection = TopSelection<RUN, K>;
+  using Selection = BoundedSelection<RUN, K>;
   using Merge = TopSelection<MOST_PARTS * K, K>;
   using Best = typename Selection::Best;
 
   // Scratch of a worker.
   struct Work {
-    alignas(64) float scores[BLOCK * RUN];
+    alignas(64) float upper[BLOCK * RUN];
     alignas(64) int32_t words[BLOCK * query_words<D>];
-    float scale[BLOCK], error[BLOCK];
+    RoundedQuery query[BLOCK];
     Selection selection;
     Merge merge;
     Best best[BLOCK];
@@ -61,15 +55,6 @@ constexpr size_t score_topk_scratch() {
   return sizeof(typename Layout::Work) + (Layout::MOST_PARTS > 1 ? sizeof(typename Layout::Partial) : 0);
 }
 
-// What scores of a query may be off by.
-template <int64_t D>
-inline float score_error(const RoundedQuery& q, const float* bounds) {
-  const float norm = bounds[0] + bounds[1];
-  // Products so small that they vanish are no part of the bound above; so large that they overflow nobody may leave out.
-  if (!(q.norm * norm < 1e37f && q.norm < 1e18f)) return INFINITY;
-  return (q.norm * bounds[1] + q.lost * norm + float(D) * 0x1p-22f * q.norm * norm) * 1.001f + 1e-30f;
-}
-
 // y[i] = q · keys[index[i]], LANES of them side by side.
 template <int64_t D, class E>
 inline void score_keys(const float* q, const E* keys, const int32_t* index, int64_t count, float* y) {
@@ -84,11 +69,11 @@ inline void score_keys(const float* q, const E* keys, const int32_t* index, int6
 }
 
 // q: (T, D) shared by the heads, or (T, H, D) when PerHead; token stride ldq, the D of a head contiguous, heads D apart.
-// keys (H, N, D); packed and bounds as pack_keys leaves them.
+// keys (H, N, D); packed as pack_keys leaves them.
 // values (T, H, K), index (T, H, K), contiguous, by the order of topk_select.h. 1 ≤ K ≤ N.
 template <int64_t H, int64_t N, int64_t D, int64_t K, bool PerHead, class E>
-void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const E* keys, const int32_t* packed, const float* bounds,
-                float* values, int32_t* index) {
+void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const E* keys, const int32_t* packed, float* values,
+                int32_t* index) {
   using Layout = ScoreTopkLayout<H, N, D, K>;
   using Work = typename Layout::Work;
   using Best = typename Layout::Best;
@@ -106,18 +91,16 @@ void score_topk(Pool& pool, int64_t T, const float* q, int64_t ldq, const E* key
     const auto best = [&](int64_t t) -> Best& { return parts > 1 ? partial[row(t) * parts + part] : work.best[t]; };
     for (int64_t t = 0; t < tokens; t++) {
       best(t).count = 0;
-      const RoundedQuery rounded = round_query<D>(x + t * ldq, work.words + t * query_words<D>);
-      work.scale[t] = rounded.scale;
-      work.error[t] = score_error<D>(rounded, bounds + 2 * head);
+      work.query[t] = round_query<D>(x + t * ldq, work.words + t * query_words<D>);
     }
     for (int64_t p = part * PANELS / parts; p < end; p += RUN_PANELS) {
       const int64_t panels = end - p < RUN_PANELS ? end - p : RUN_PANELS;
       const int64_t count = N - p * PANEL < panels * PANEL ? N - p * PANEL : panels * PANEL;
       const int32_t* panel = packed + (head * PANELS + p) * byte_panel_words(D);
-      score_panels<D>(tokens, work.words, work.scale, panel, panels, work.scores, RUN);
+      bound_panels<D>(tokens, work.words, work.query, panel, panels, work.upper, RUN);
       for (int64_t t = 0; t < tokens; t++) {
-        work.selection.nominate(best(t), work.scores + t * RUN, count, int32_t(p * PANEL), work.error[t]);
-        work.selection.settle([&](const int32_t* at, int64_t n, float* to) { score_keys<D>(x + t * ldq, keys + head * N * D, at, n, to); });
+        const auto score = [&](const int32_t* at, int64_t n, float* to) { score_keys<D>(x + t * ldq, keys + head * N * D, at, n, to); };
+        work.selection.collect(best(t), work.upper + t * RUN, count, int32_t(p * PANEL), score);
         if (parts > 1 || p + panels < end) work.selection.leave(best(t));
         else work.selection.write(values + row(t) * K, index + row(t) * K);
       }

@@ -77,39 +77,6 @@ class TopSelection {
     leave(best);
   }
 
-  // For scores that are known only to within `error` each: nominates all of scores[0 … n) that may be among the K best with
-  // those of `best`. `settle` then gives them their values, and `leave` or `write` takes the best. K values reach the K-th
-  // nominal score τ; what they are is at least τ − error, so that whatever is nominally below τ − 2·error has K betters.
-  // An error that is not finite nominates all.
-  void nominate(const Best& best, const float* scores, int64_t n, int32_t first, float error) {
-    bring(best);
-    settled_ = count_;
-    const bool some = error <= std::numeric_limits<float>::max();
-    float bound;
-    if (some && count_ == K && best.worst != INT_MIN) {
-      keep_near(scores, n, first, order_value(best.worst), error);
-    } else if (some && count_ == 0 && reached(scores, n, bound)) {
-      keep_near(scores, n, first, bound, 2 * error);
-      const auto [low, high] = find_keys();
-      const float last = order_value(reached_by(K, 0, keys_, int64_t(round_up(size_t(count_), LANES)), low, high));
-      const Vec least = splat(below(last, 2 * error));
-      int64_t kept = 0;
-      for (int64_t i = 0; i < count_; i += LANES) {
-        const IntVec real = iota() < int32_t(std::min<int64_t>(count_ - i, LANES));
-        kept += compress(index_ + kept, load(index_ + i), at_least(load(values_ + i), least) & bits(real));
-      }
-      count_ = kept;
-    } else {
-      keep_all(scores, n, first);
-    }
-  }
-
-  // score(index, count, values): the values of what was nominated.
-  template <class Score>
-  void settle(const Score& score) {
-    score(index_ + settled_, count_ - settled_, values_ + settled_);
-  }
-
   void leave(Best& best) {
     if (count_ > K) cut();
     best.count = int32_t(count_);
@@ -153,7 +120,7 @@ class TopSelection {
     write(values, index);
   }
 
- private:
+ protected:
   static constexpr int64_t CAPACITY = round_up(K + RUN, 4 * LANES) + LANES;  // packing stores whole vectors
   static constexpr int64_t GROUPS = round_up(2 * K, LANES);                  // whose maxima bound the K-th value
   static constexpr int64_t COUNTED = 384;  // candidates whose ranks are counted; more are sorted
@@ -167,7 +134,6 @@ class TopSelection {
   alignas(64) int32_t ordered_index_[CAPACITY];
   alignas(64) uint64_t sorted_[K > COUNTED ? CAPACITY : 1];
   int64_t count_;
-  int64_t settled_;  // of count_, those that `best` brought: they have their values
 
   // The vector at i of n scores, NaN past the end: never kept, and no maximum.
   static Vec scores_at(const float* scores, int64_t i, int64_t n) {
@@ -180,14 +146,6 @@ class TopSelection {
     count_ = best.count;
     std::copy(best.values, best.values + best.count, values_);
     std::copy(best.index, best.index + best.count, index_);
-  }
-
-  // At most value − error, however that rounds.
-  static float below(float value, float error) { return value - error - (std::fabs(value) + error) * 0x1p-22f; }
-
-  void keep_near(const float* scores, int64_t n, int32_t first, float value, float error) {
-    const Vec least = splat(below(value, error));
-    keep(scores, n, first, [&](Vec v) { return at_least(v, least); });
   }
 
   void keep_all(const float* scores, int64_t n, int32_t first) {

@@ -28,8 +28,8 @@ export interface KernelForms {
     writes: 'y';
   };
   pack_linear: { constants: Sizes<'N' | 'K' | 'ldn' | 'ldk'>; reads: 'w'; writes: 'packed' };
-  /** Keys of all heads as panels of bytes, and what bounds the error of scores by them. */
-  pack_keys: { constants: Sizes<'H' | 'N' | 'D'>; reads: 'keys'; writes: 'packed' | 'bounds' };
+  /** Keys of all heads as panels of bytes, with what bounds scores by them. */
+  pack_keys: { constants: Sizes<'H' | 'N' | 'D'>; reads: 'keys'; writes: 'packed' };
   linear: { constants: Sizes<'N' | 'K' | 'ldx' | 'ldy'>; reads: 'x' | 'packed'; writes: 'y' };
   gather_rows: { constants: Sizes<'N' | 'D' | 'M'>; reads: 'table' | 'index'; writes: 'y' };
   gather: {
@@ -68,8 +68,8 @@ export interface KernelForms {
   rank1: { constants: Sizes<'H' | 'R'>; reads: 'core' | 'u0' | 'v0'; writes: 'u' | 'v' };
   score_topk: {
     constants: Sizes<'H' | 'N' | 'D' | 'K'> & { readonly perHead: boolean };
-    /** `packed`, `bounds`: what pack_keys made of the keys; null where a device runs it. */
-    reads: 'q' | 'keys' | 'packed' | 'bounds';
+    /** `packed`: what pack_keys made of the keys; null where a device runs it. */
+    reads: 'q' | 'keys' | 'packed';
     writes: 'values' | 'index';
   };
   gather_dot: {

@@ -40,11 +40,10 @@ void check_shape(int64_t T, Kind kind) {
   const double tolerance = kind == Kind::integers ? 0 : kind == Kind::close ? 1e-6 : 1e-5;
   for_thread_counts(name, score_topk_scratch<H, N, D, K, PerHead>(), [&](Pool& pool) {
     std::vector<int32_t> packed(byte_keys_words(H, N, D));
-    float bounds[2 * H];
-    pack_keys<H, N, D>(pool, stored.data(), packed.data(), bounds);
+    pack_keys<H, N, D>(pool, stored.data(), packed.data());
     Rows<float> values(T, H * K);
     Rows<int32_t> index(T, H * K);
-    score_topk<H, N, D, K, PerHead>(pool, T, q.ptr(), q.stride, stored.data(), packed.data(), bounds, values.ptr(), index.ptr());
+    score_topk<H, N, D, K, PerHead>(pool, T, q.ptr(), q.stride, stored.data(), packed.data(), values.ptr(), index.ptr());
     std::vector<float> scores(N);
     std::vector<double> sizes(N);  // what tolerances are relative to
     std::vector<int32_t> order(N);

@@ -13,7 +13,6 @@ export const scoreTopkView = ({ constants, reads, writes }: Launch<'score_topk'>
     ldq: firstStride(reads.q as View),
     keys: pointer(reads.keys as View),
     packed: pointer(reads.packed as View),
-    bounds: pointer(reads.bounds as View),
     values: pointer(writes.values),
     index: pointer(writes.index),
     scratch: `score_topk_scratch<${sizes}>()`,
@@ -25,7 +24,6 @@ export const packKeysView = ({ constants: c, reads, writes }: Launch<'pack_keys'
   sizes: [c.H, c.N, c.D].join(', '),
   keys: pointer(reads.keys as View),
   packed: pointer(writes.packed),
-  bounds: pointer(writes.bounds),
 });
 
 export const gatherDotView = ({ constants: c, reads, writes }: Launch<'gather_dot'>): KernelView => ({

@@ -25,7 +25,7 @@ export const planScoreTopk: PlanOp = (node, at) => {
   at.launch('score_topk', {
     rows: leadCount(node, q),
     constants: { H, N, D, K: numberAttr(node, 'k'), perHead },
-    reads: { q, keys, ...(at.onDevice ? { packed: null, bounds: null } : packedKeys(at, keys, H, N, D)) },
+    reads: { q, keys, packed: at.onDevice ? null : packedKeys(at, keys, H, N, D) },
     writes: { values: result(node, 0, at), index: result(node, 1, at) },
   });
   at.decide(
@@ -35,25 +35,17 @@ export const planScoreTopk: PlanOp = (node, at) => {
   );
 };
 
-/** Words that D bytes of 64 keys take, with an offset and a scale each: see native/cpu/byte_keys.h. */
-const bytePanelWords = (D: number): number => (Math.ceil(D / 4) + 2) * 64;
+/** Words that D bytes of 64 keys take, with what belongs to each: see native/cpu/byte_keys.h. */
+const bytePanelWords = (D: number): number => (Math.ceil(D / 4) + 4) * 64;
 
-/** The keys of every head packed for native/cpu/score_topk.h, and their bounds. */
-function packedKeys(at: Scheduler, keys: View, H: number, N: number, D: number): { packed: View; bounds: View } {
-  const name = stem(keys.buffer);
-  const key = JSON.stringify(keys);
-  const bounds = at.prepared(`bounds ${key}`, (prepare) =>
-    prepare.temporary(`${name}_bounds`, { dtype: 'f32', shape: [H, 2] }),
-  );
-  const packed = at.prepared(`keys ${key}`, (prepare) => {
-    const panel = prepare.temporary(`${name}_packed`, {
-      dtype: 'i32',
-      shape: [H, Math.ceil(N / 64) * bytePanelWords(D)],
-    });
-    prepare.launch('pack_keys', { constants: { H, N, D }, reads: { keys }, writes: { packed: panel, bounds } });
-    return panel;
+/** The keys of every head packed for native/cpu/score_topk.h. */
+function packedKeys(at: Scheduler, keys: View, H: number, N: number, D: number): View {
+  return at.prepared(`keys ${JSON.stringify(keys)}`, (prepare) => {
+    const shape = [H, Math.ceil(N / 64) * bytePanelWords(D)];
+    const packed = prepare.temporary(`${stem(keys.buffer)}_bytes`, { dtype: 'i32', shape });
+    prepare.launch('pack_keys', { constants: { H, N, D }, reads: { keys }, writes: { packed } });
+    return packed;
   });
-  return { packed, bounds };
 }
 
 /** Operands: q, keys, index. */
