@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "device_session.h"
@@ -20,8 +19,7 @@ class Session {
   Session(std::shared_ptr<const Loaded> loaded, int threads, std::vector<int64_t> symbols, const Observe& observe)
       : loaded_(std::move(loaded)),
         symbols_(std::move(symbols)),
-        pool_(threads, loaded_->model().thread_scratch_bytes),
-        fills_machine_(unsigned(threads) >= std::thread::hardware_concurrency()) {
+        pool_(threads, loaded_->model().thread_scratch_bytes) {
     const Model& model = loaded_->model();
     if (loaded_->device() != nullptr) {
       on_device_ = std::make_unique<DeviceSession>(loaded_, symbols_, observe);
@@ -55,7 +53,7 @@ class Session {
     if (on_device_ != nullptr) on_device_->step(chosen, tokens, symbols, inputs, outputs, choices, cancel);
     else model.variants[chosen].step({&pool_, tokens, symbols.data(), inputs.data(), outputs.data(), loaded_->weights(), loaded_->prepared(),
                                       state_pointers_.data(), arena_.data(), cancel});
-    if (fills_machine_) pool_.rest();  // the event loop's thread wants a core
+    pool_.rest();
     if (*cancel) throw aborted();
   }
 
@@ -82,7 +80,6 @@ class Session {
   std::shared_ptr<const Loaded> loaded_;
   std::vector<int64_t> symbols_;
   Pool pool_;
-  const bool fills_machine_;  // its threads take all cores
   std::vector<Memory> states_;
   std::vector<void*> state_pointers_;
   Memory arena_;

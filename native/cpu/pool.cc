@@ -18,13 +18,14 @@ namespace ultramem {
 namespace {
 
 constexpr int kSpins = 4096;
+constexpr auto kTurn = std::chrono::microseconds(500);       // without a break, where others wait for a core
 constexpr int64_t kResting = -1;  // pieces left when nobody shall wait for any
 constexpr auto kSpinTime = std::chrono::microseconds(50);  // about the gap between two launches of a step
 
 }  // namespace
 
 struct Pool::Workers {
-  explicit Workers(int count) {
+  explicit Workers(int count) : fills_machine(unsigned(count) + 1 >= std::thread::hardware_concurrency()) {
     threads.reserve(size_t(count));
     try {
       for (int worker = 1; worker <= count; worker++) threads.emplace_back([this, worker] { serve(worker); });
@@ -35,7 +36,9 @@ struct Pool::Workers {
   }
   ~Workers() { stop(); }
 
-  void rest() { left.store(kResting); }
+  void rest() {
+    if (fills_machine) left.store(kResting);
+  }
 
   void rouse() {
     int64_t resting = kResting;
@@ -53,6 +56,7 @@ struct Pool::Workers {
     left.store(count);  // from here on, the fields above belong to whoever takes a piece
     rouse();
     while (work_one(0)) {
+      if (fills_machine) give_way(turn);
     }
     for (int spin = 0; unfinished.load(std::memory_order_acquire) != 0; spin++) {
       if (spin < kSpins) pause();
@@ -72,9 +76,23 @@ struct Pool::Workers {
     return true;
   }
 
+  using Clock = std::chrono::steady_clock;
+
+  // Lets another thread have the core now and then: the system may let one that just woke up wait for milliseconds.
+  static void give_way(Clock::time_point& since) {
+    const Clock::time_point now = Clock::now();
+    if (now - since < kTurn) return;
+    std::this_thread::yield();
+    since = now;
+  }
+
   void serve(int worker) {
+    Clock::time_point since = Clock::now();
     while (!stopping.load(std::memory_order_relaxed)) {
-      if (work_one(worker)) continue;
+      if (work_one(worker)) {
+        if (fills_machine) give_way(since);
+        continue;
+      }
       const auto until = std::chrono::steady_clock::now() + kSpinTime;
       int64_t seen = 0;
       while (seen == 0 && std::chrono::steady_clock::now() < until)
@@ -101,6 +119,8 @@ struct Pool::Workers {
     threads.clear();
   }
 
+  const bool fills_machine;  // these threads and the caller take all cores
+  Clock::time_point turn;    // of the caller: when it gave way last
   std::vector<std::thread> threads;
   Run run = nullptr;
   const void* body = nullptr;

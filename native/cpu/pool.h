@@ -23,7 +23,7 @@ class Pool {
   // waking takes longer than many a piece.
   void rouse();
 
-  // Lets workers sleep at once, where others want their cores. Not during a parallel call.
+  // Lets workers sleep at once where this pool takes all cores: others want them now. Not during a parallel call.
   void rest();
 
   // Runs body(piece, worker) for every piece in [0, pieces), each once, and returns when all are done.
