@@ -15,8 +15,8 @@ export interface LayerEngine {
   readonly name: string;
   /** Computes the same as all others but for the order of sums; else weights are rounded, and choices may fall otherwise. */
   readonly exact: boolean;
-  /** x f32[T,D] → y f32[T,D]. */
-  run(x: Tensor<'f32'>): Promise<Float32Array>;
+  /** x f32[T,D] → y f32[T,D]; ours writes it to `y` where that is given. */
+  run(x: Tensor<'f32'>, y?: Float32Array): Promise<Float32Array>;
   dispose(): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export async function compiledLayer(
   return {
     name: precision === 'f32' ? 'ultramem' : 'ultramem, bf16',
     exact: precision === 'f32',
-    run: async (x) => (await session.forward({ x })).y!.data as Float32Array,
+    run: async (x, y) => (await session.forward({ x }, y && { outputs: { y } })).y!.data as Float32Array,
     async dispose() {
       await session[Symbol.asyncDispose]();
       native.dispose();

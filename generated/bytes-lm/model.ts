@@ -4,7 +4,7 @@ import {
   CompiledModel,
   openNative,
   requireAddon,
-  type CallOptions,
+  type ForwardOptions,
   type CompiledModelOptions,
   type GeneratedToken,
   type GenerateOptions,
@@ -73,7 +73,7 @@ export class BytesLm extends CompiledModel {
   }
 
   /** Runs one step off the event loop. */
-  async forward(inputs: BytesLmInputs, options?: CallOptions): Promise<BytesLmOutputs> {
+  async forward(inputs: BytesLmInputs, options?: ForwardOptions): Promise<BytesLmOutputs> {
     return (await this.session.forward({ ...inputs }, options)) as unknown as BytesLmOutputs;
   }
 

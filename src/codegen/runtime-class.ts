@@ -45,7 +45,7 @@ export function emitRuntimeClass(model: RuntimeModel): string {
       'openNative',
       'requireAddon',
       ...[
-        'CallOptions',
+        'ForwardOptions',
         'CompiledModelOptions',
         ...(generates ? ['GeneratedToken', 'GenerateOptions', 'Generation'] : []),
       ]
@@ -126,7 +126,7 @@ export class ${name} extends CompiledModel {
   }
 
   /** Runs one step off the event loop. */
-  async forward(inputs: ${name}Inputs, options?: CallOptions): Promise<${name}Outputs> {
+  async forward(inputs: ${name}Inputs, options?: ForwardOptions): Promise<${name}Outputs> {
     return (await this.session.forward({ ...inputs }, options)) as unknown as ${name}Outputs;
   }
 ${generates ? generation : ''}}

@@ -3,6 +3,7 @@
 import type { Tensor } from '../support/tensor.ts';
 import type { ModelDescription, SymbolValues } from './description.ts';
 import type { Observe } from './native-addon.ts';
+import type { GivenOutputs } from './outputs.ts';
 import type { Choice } from './sampling.ts';
 import type { Staging } from './staging.ts';
 
@@ -12,11 +13,22 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a step may be told besides. */
+export interface ForwardOptions extends CallOptions {
+  /**
+   * Arrays that outputs are written to, in place of fresh ones: a program that runs large steps one after another then makes no
+   * garbage. Left alone by the caller until the call settles; outputs that are not named are made.
+   */
+  readonly outputs?: GivenOutputs | undefined;
+}
+
 /** One step's arguments, already checked: every input has its declared type; every symbol of the model has a value. */
 export interface EngineStep {
   readonly inputs: Readonly<Record<string, Tensor>>;
   readonly symbols: SymbolValues;
   readonly signal: AbortSignal | undefined;
+  /** Where outputs may be written in place; an engine that cannot gives others, and they are copied. */
+  readonly outputs?: Readonly<Record<string, Tensor>> | undefined;
 }
 
 export interface Engine {

@@ -14,11 +14,12 @@ export {
   type SymbolValues,
   type TokenizerDescription,
 } from './description.ts';
-export type { CallOptions, Engine, EngineStep, LoadedModel } from './engine.ts';
+export type { CallOptions, Engine, EngineStep, ForwardOptions, LoadedModel } from './engine.ts';
 export type { FinishReason, GeneratedToken, GenerateOptions, Generation } from './generate.ts';
 export type { InputValue } from './inputs.ts';
 export type { LaunchCounters, NativeAddon, NativeDescription, NativeVariant, Observe } from './native-addon.ts';
 export { type LoadOptions, loadNative, type NativeEngine, type NativeModel } from './native-engine.ts';
+export type { GivenOutputs } from './outputs.ts';
 export {
   openSafetensors,
   readSafetensors,

@@ -144,12 +144,12 @@ function openEngine(
     step: (step) =>
       run(step, async (...handed) => {
         const sizes = { ...symbols, ...step.symbols };
-        const outputs = outputsOf.take(sizes);
+        const outputs = outputsOf.take(sizes, step.outputs);
         const running = session.step(
           ...handed,
           outputs.map(({ data }) => data),
         );
-        outputsOf.prepare(sizes);
+        if (step.outputs === undefined) outputsOf.prepare(sizes);
         await running;
         return Object.fromEntries(model.outputs.map(({ name }, i) => [name, outputs[i]! as Tensor]));
       }),
@@ -184,7 +184,11 @@ function outputsAhead({ outputs }: ModelDescription) {
   const keyOf = (sizes: SymbolValues) => Object.values(sizes).join();
   let ahead: { readonly key: string; readonly tensors: readonly Tensor[] } | undefined;
   return {
-    take(sizes: SymbolValues): readonly Tensor[] {
+    /** `given` by name, and the rest. */
+    take(sizes: SymbolValues, given: EngineStep['outputs']): readonly Tensor[] {
+      if (given !== undefined) {
+        return outputs.map(({ name, dtype, shape }) => given[name] ?? zeros(dtype, sizesOf(shape, sizes)));
+      }
       const made = ahead;
       ahead = undefined;
       return made !== undefined && made.key === keyOf(sizes) ? made.tensors : make(sizes);

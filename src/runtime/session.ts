@@ -3,9 +3,10 @@
 import { disposed, notALanguageModel, optionInvalid, symbolOutOfRange } from '../support/errors/session.ts';
 import type { Tensor } from '../support/tensor.ts';
 import { isLanguageModel, type ModelDescription, type SymbolValues } from './description.ts';
-import type { CallOptions, Engine } from './engine.ts';
+import type { CallOptions, Engine, ForwardOptions } from './engine.ts';
 import { type GeneratedToken, type GenerateOptions, type Generation, generateTokens } from './generate.ts';
 import { type CheckedInputs, checkInputs, type InputValue } from './inputs.ts';
+import { checkOutputs } from './outputs.ts';
 import type { Choice } from './sampling.ts';
 import { type Run, runsOf, type Sequences, sequencesOf } from './sequences.ts';
 import { StepQueue } from './step-queue.ts';
@@ -40,15 +41,16 @@ export class Session {
   /**
    * Runs one step off the event loop, after the steps called before it.
    * @param inputs every input of the model; a plain array stands for a tensor where its shape follows from its length
-   * @throws UltramemError input-*, token-out-of-range, position-past-cache, tokens-not-adjacent, too-many-tokens,
+   * @throws UltramemError input-*, output-invalid, token-out-of-range, position-past-cache, tokens-not-adjacent, too-many-tokens,
    *   position-gap, sequence-not-in-use, aborted, disposed
    */
   async forward(
     inputs: Readonly<Record<string, InputValue>>,
-    { signal }: CallOptions = {},
+    { signal, outputs }: ForwardOptions = {},
   ): Promise<Record<string, Tensor>> {
     const { checked, runs } = this.#check(inputs);
-    return this.#queue.run(checked, runs, signal);
+    const given = outputs && checkOutputs(this.model, checked.symbols, outputs);
+    return this.#queue.run(checked, runs, signal, given);
   }
 
   /**

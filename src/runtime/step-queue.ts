@@ -5,6 +5,7 @@ import type { Tensor } from '../support/tensor.ts';
 import type { Engine, EngineStep } from './engine.ts';
 import type { CheckedInputs } from './inputs.ts';
 import { joinableSymbol, joinChoices, joinTensors, splitTensors } from './join-steps.ts';
+import { placed } from './outputs.ts';
 import { type Choice, chooseTokens } from './sampling.ts';
 import type { Run, Sequences } from './sequences.ts';
 
@@ -16,9 +17,13 @@ interface Call extends CheckedInputs {
   readonly signal: AbortSignal | undefined;
   /** In place of outputs, tokens from these rows of `logits`. */
   readonly choices: readonly Choice[] | undefined;
+  /** Where outputs shall go. */
+  readonly outputs: Given;
   resolve(result: Result): void;
   reject(error: unknown): void;
 }
+
+type Given = Readonly<Record<string, Tensor>> | undefined;
 
 /** Of a call: outputs, or tokens where it has choices. */
 type Result = Record<string, Tensor> | Int32Array;
@@ -41,8 +46,13 @@ export class StepQueue {
   }
 
   /** Runs a checked step in its turn. @throws as Session.forward */
-  run(checked: CheckedInputs, runs: readonly Run[], signal: AbortSignal | undefined): Promise<Record<string, Tensor>> {
-    return this.#enqueue(checked, runs, signal, undefined) as Promise<Record<string, Tensor>>;
+  run(
+    checked: CheckedInputs,
+    runs: readonly Run[],
+    signal: AbortSignal | undefined,
+    outputs: Given,
+  ): Promise<Record<string, Tensor>> {
+    return this.#enqueue(checked, runs, signal, undefined, outputs) as Promise<Record<string, Tensor>>;
   }
 
   /** As run; gives tokens in place of outputs. */
@@ -52,14 +62,20 @@ export class StepQueue {
     signal: AbortSignal | undefined,
     choices: readonly Choice[],
   ): Promise<Int32Array> {
-    return this.#enqueue(checked, runs, signal, choices) as Promise<Int32Array>;
+    return this.#enqueue(checked, runs, signal, choices, undefined) as Promise<Int32Array>;
   }
 
-  #enqueue(checked: CheckedInputs, runs: readonly Run[], signal: Call['signal'], choices: Call['choices']) {
+  #enqueue(
+    checked: CheckedInputs,
+    runs: readonly Run[],
+    signal: Call['signal'],
+    choices: Call['choices'],
+    outputs: Given,
+  ) {
     return new Promise<Result>((resolve, reject) => {
       if (this.#disposed) return reject(disposed('the session'));
       if (signal?.aborted) return reject(aborted('the step', signal.reason));
-      const call: Call = { ...checked, runs, signal, choices, resolve, reject };
+      const call: Call = { ...checked, runs, signal, choices, outputs, resolve, reject };
       const leave = () => {
         const at = this.#waiting.indexOf(call);
         if (at < 0) return; // it runs: the engine looks at the signal
@@ -158,7 +174,10 @@ export class StepQueue {
     }
     const outputs = await this.#engine.step(step);
     const parts = batch.length === 1 ? [outputs] : splitTensors(outputs, counts);
-    return parts.map((part, i) => (choices[i] === undefined ? part : chooseTokens(part.logits!, choices[i])));
+    return parts.map((part, i) => {
+      const own = choices[i];
+      return own === undefined ? placed(part, batch[i]!.outputs) : chooseTokens(part.logits!, own);
+    });
   }
 
   /** Whether the call may run after those before it; refuses it otherwise. */

@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   CompiledModel,
+  type GivenOutputs,
   loadNative,
   openNative,
   Session,
@@ -18,9 +19,9 @@ const test = suite('addon session');
 const addon = loadRelay();
 const tokenizer = { kind: 'bytes', bos: 256, eos: [] } as const;
 
-async function open(delay = 0, maxSequences = 4): Promise<Session> {
+async function open(delay = 0, maxSequences = 4, joinSteps = false): Promise<Session> {
   const native = await loadNative(addon, await relayFile(relayWeights(delay)), { tokenizer, threads: 2 });
-  return new Session(native.openEngine(sessionSymbols(native.model, { maxSequences })));
+  return new Session(native.openEngine(sessionSymbols(native.model, { maxSequences })), { joinSteps });
 }
 
 const rejects = async (promise: Promise<unknown>, code: string): Promise<UltramemError> => {
@@ -116,6 +117,36 @@ test('indices out of range in a weight are found at load', async () => {
     const error = await rejects(loadNative(addon, { gain: gain!, table: bad(value) }), 'weights-value-range');
     assert.match(error.message, 'at 100');
   }
+});
+
+test('outputs go where the caller says, alone and joined with other steps', async () => {
+  for (const joinSteps of [false, true]) {
+    using session = await open(0, 4, joinSteps);
+    const step = (first: number, sequence: number, outputs?: GivenOutputs) => {
+      const ids = [first, first + 1];
+      return session.forward({ ids, positions: [0, 1], sequence: ids.map(() => sequence) }, { outputs });
+    };
+    const wanted = await step(3, 0);
+    const [one, two] = [new Float32Array(2 * 257), new Float32Array(2 * 257)];
+    const results = await Promise.all([step(3, 1, { logits: one }), step(3, 2, { logits: two })]);
+    for (const [i, own] of [one, two].entries()) {
+      assert.is(results[i]!.logits!.data, own);
+      assert.equal(results[i]!.logits!.shape, [2, 257]);
+      assert.equal(own, wanted.logits!.data);
+    }
+  }
+});
+
+test('outputs that do not fit are refused before anything runs', async () => {
+  using session = await open();
+  const step = (outputs: unknown) =>
+    session.forward({ ids: [1], positions: [0], sequence: [0] }, { outputs } as { outputs: GivenOutputs });
+  const long = await rejects(step({ logits: new Float32Array(258) }), 'output-invalid');
+  assert.match(long.message, 'output "logits" is given Float32Array of 258, not Float32Array of 257');
+  await rejects(step({ logits: new Int32Array(257) }), 'output-invalid');
+  await rejects(step({ logits: null }), 'output-invalid');
+  assert.match((await rejects(step({ logit: new Float32Array(257) }), 'output-invalid')).message, 'logits');
+  await step({ logits: new Float32Array(257) });
 });
 
 test('inputs are checked before anything runs', async () => {

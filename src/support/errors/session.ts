@@ -52,6 +52,9 @@ export const inputValueRange = (name: string, index: number, value: number, belo
     details: { name, index, value, below },
   });
 
+export const outputInvalid = (name: string, what: string) =>
+  new UltramemError('output-invalid', `output "${name}" ${what}`, { details: { name } });
+
 export const noFreeSequence = (count: number) =>
   new UltramemError('no-free-sequence', `all ${count} sequences of the session are in use`, {
     hint: 'Free one, or load with a larger maxSequences.',
