@@ -200,7 +200,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
       if (int(symbols.size()) != loaded->model().symbol_count) throw Fault("native-failure", "wrong number of symbols");
       const int threads = info[1].ToNumber().Int32Value();
       session_ = std::make_shared<Session>(loaded, threads, std::move(symbols), observe_of(info[3]));
-      thread_ = std::make_unique<StepThread>(info.Env());
+      thread_ = std::make_unique<StepThread>(info.Env(), unsigned(threads) < std::thread::hardware_concurrency());
     });
   }
 

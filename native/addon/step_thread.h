@@ -23,7 +23,9 @@ class StepThread {
  public:
   using Body = std::function<void()>;
 
-  explicit StepThread(Napi::Env env) : env_(env) {
+  // awake: after a step the thread waits for the next one awake, for a while. Only where the session's threads leave a core free:
+  // else it would keep the event loop's thread, or a worker, from the core that it waits on.
+  StepThread(Napi::Env env, bool awake) : env_(env), awake_(awake) {
     const Napi::String name = Napi::String::New(env, "ultramem step");
     const napi_status made =
         napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, settle, &settle_);
@@ -88,12 +90,13 @@ class StepThread {
 
   // Waits for something else than idle.
   State next() {
-    static const bool alone = std::thread::hardware_concurrency() < 2;
-    const auto until = std::chrono::steady_clock::now() + (alone ? kAwake * 0 : kAwake);
-    while (std::chrono::steady_clock::now() < until) {
-      for (int i = 0; i < 32; i++) {
-        if (const State state = state_.load(std::memory_order_acquire); state != State::idle) return state;
-        pause();
+    if (awake_) {
+      const auto until = std::chrono::steady_clock::now() + kAwake;
+      while (std::chrono::steady_clock::now() < until) {
+        for (int i = 0; i < 32; i++) {
+          if (const State state = state_.load(std::memory_order_acquire); state != State::idle) return state;
+          pause();
+        }
       }
     }
     std::unique_lock<std::mutex> lock(mutex_);
@@ -129,6 +132,7 @@ class StepThread {
   }
 
   const Napi::Env env_;
+  const bool awake_;
   napi_threadsafe_function settle_ = nullptr;
   std::unique_ptr<Step> step_;  // the thread's while state_ is asked, else the event loop's
   std::atomic<State> state_{State::idle};

@@ -19,7 +19,6 @@ namespace {
 
 constexpr int kSpins = 4096;
 constexpr auto kTurn = std::chrono::microseconds(500);       // without a break, where others wait for a core
-constexpr int64_t kResting = -1;  // pieces left when nobody shall wait for any
 constexpr auto kSpinTime = std::chrono::microseconds(50);  // about the gap between two launches of a step
 
 }  // namespace
@@ -36,13 +35,7 @@ struct Pool::Workers {
   }
   ~Workers() { stop(); }
 
-  void rest() {
-    if (fills_machine) left.store(kResting);
-  }
-
   void rouse() {
-    int64_t resting = kResting;
-    left.compare_exchange_strong(resting, 0);
     if (!sleeping.exchange(false)) return;
     { std::lock_guard<std::mutex> lock(mutex); }
     wake.notify_all();
@@ -93,11 +86,11 @@ struct Pool::Workers {
         if (fills_machine) give_way(since);
         continue;
       }
-      const auto until = std::chrono::steady_clock::now() + kSpinTime;
-      int64_t seen = 0;
-      while (seen == 0 && std::chrono::steady_clock::now() < until)
-        for (int i = 0; i < 32 && (seen = left.load(std::memory_order_relaxed)) == 0; i++) pause();
-      if (seen <= 0) sleep();
+      const auto until = Clock::now() + kSpinTime;
+      bool idle = true;
+      while (idle && Clock::now() < until)
+        for (int i = 0; i < 32 && (idle = left.load(std::memory_order_relaxed) <= 0); i++) pause();
+      if (idle) sleep();
     }
   }
 
@@ -146,8 +139,6 @@ Pool::~Pool() {
   delete workers_;
   std::free(scratch_);
 }
-
-void Pool::rest() { workers_->rest(); }
 
 void Pool::rouse() { workers_->rouse(); }
 

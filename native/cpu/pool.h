@@ -23,9 +23,6 @@ class Pool {
   // waking takes longer than many a piece.
   void rouse();
 
-  // Lets workers sleep at once where this pool takes all cores: others want them now. Not during a parallel call.
-  void rest();
-
   // Runs body(piece, worker) for every piece in [0, pieces), each once, and returns when all are done.
   // Pieces are handed out dynamically; bodies must write disjoint memory, must not throw and must not call parallel.
   // One caller at a time.
