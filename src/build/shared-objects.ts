@@ -21,8 +21,14 @@ export interface ObjectBuild {
  * Paths of the objects of these sources of `native/`.
  * @throws UltramemError compile-failed, aborted, folder-not-writable, disk-full
  */
-export const sharedObjects = (sources: readonly string[], build: ObjectBuild): Promise<readonly string[]> =>
-  Promise.all(sources.map((source) => sharedObject(source, build)));
+export async function sharedObjects(sources: readonly string[], build: ObjectBuild): Promise<readonly string[]> {
+  // To the end, whichever fails: a compiler that still runs has a folder in the cache.
+  const made = await Promise.allSettled(sources.map((source) => sharedObject(source, build)));
+  return made.map((object) => {
+    if (object.status === 'rejected') throw object.reason;
+    return object.value;
+  });
+}
 
 async function sharedObject(source: string, { compiler, flags, key, signal }: ObjectBuild): Promise<string> {
   const name = `${source.replace(/.*\/|\.cc$/g, '')}.o`;
