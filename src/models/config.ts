@@ -16,6 +16,8 @@ export interface ConfigRules {
 export interface Config {
   /** An integer of at least 1; `fallback` where the key is missing or null. */
   count(key: string, fallback?: number): number;
+  /** An integer of at least 0. */
+  size(key: string, fallback: number): number;
   /** A positive number. */
   number(key: string, fallback: number): number;
   flag(key: string, fallback: boolean): boolean;
@@ -54,6 +56,8 @@ export function readConfig(given: unknown, { read, ignored, fixed }: ConfigRules
   return {
     count: (key, fallback) =>
       checked(key, fallback, 'an integer of at least 1', (v) => Number.isSafeInteger(v) && (v as number) > 0),
+    size: (key, fallback) =>
+      checked(key, fallback, 'an integer of at least 0', (v) => Number.isSafeInteger(v) && (v as number) >= 0),
     number: (key, fallback) =>
       checked(key, fallback, 'a positive number', (v) => Number.isFinite(v) && (v as number) > 0),
     flag: (key, fallback) => checked(key, fallback, 'true or false', (v) => typeof v === 'boolean'),

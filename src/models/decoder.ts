@@ -15,8 +15,8 @@ export interface DecoderOptions extends Omit<BlockOptions, 'prefix' | 'taps' | '
   readonly tied?: boolean;
   /** Where memories read and add; default none. */
   readonly memories?: readonly Placement[];
-  /** Builds memory n on the normed feed-forward input of its block, f32[T,D] → f32[T,D]. */
-  readonly memory?: (m: ModelContext, x: F32, names: MemoryNames) => F32;
+  /** What builds the memories. Called once, with the names' prefix, to declare what they share. */
+  readonly memory?: (m: ModelContext, prefix: string) => MemoryLayer;
   /** Most tokens of one step; default 512. */
   readonly maxTokens?: number;
   /** Most sequences of one session; default 64. */
@@ -24,6 +24,9 @@ export interface DecoderOptions extends Omit<BlockOptions, 'prefix' | 'taps' | '
   /** Put before every weight's name; default `transformer.`. */
   readonly prefix?: string;
 }
+
+/** Builds memory n on the normed feed-forward input of its block, f32[T,D] → f32[T,D]. */
+export type MemoryLayer = (x: F32, names: MemoryNames) => F32;
 
 /** Names that belong to a memory. */
 export interface MemoryNames {
@@ -48,6 +51,7 @@ export function decoder(m: ModelContext, options: DecoderOptions): void {
   const tokens = m.tokens({ vocab, context, maxTokens, maxSequences });
   const table = m.weight(`${prefix}wte.weight`, [embeddingRows, width]);
   let x = m.tap('mid.wte', embedding(table, tokens.ids));
+  const layer = memories.length > 0 ? memory?.(m, prefix) : undefined;
   let pending: { output: F32; add: number } | undefined;
   for (let i = 0; i < layers; i++) {
     const names = { prefix: `${prefix}blocks.${i}.`, taps: `mid.block${i}.`, states: `block${i}` };
@@ -55,10 +59,10 @@ export function decoder(m: ModelContext, options: DecoderOptions): void {
     x = out;
     const n = memories.findIndex(({ read }) => read === i);
     const place = memories[n];
-    if (place !== undefined && memory !== undefined) {
+    if (place !== undefined && layer !== undefined) {
       const of = { n, prefix: `${prefix}mem_blocks.${n}.`, taps: `mid.mem${n}.` };
       m.tap(`${of.taps}in`, feedForwardInput);
-      pending = { output: m.tap(`${of.taps}out`, memory(m, feedForwardInput, of)), add: place.add };
+      pending = { output: m.tap(`${of.taps}out`, layer(feedForwardInput, of)), add: place.add };
     }
     if (pending?.add === i) {
       x = add(x, pending.output);

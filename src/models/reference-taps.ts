@@ -15,3 +15,6 @@ const orders: readonly (readonly [end: RegExp, perm: readonly number[]])[] = [
  */
 export const referencePermutation = (name: string, rank: number): readonly number[] | undefined =>
   orders.find(([end, perm]) => end.test(name) && perm.length === rank)?.[1];
+
+/** The reference's name of an input or output: it numbers those of several layers, `x.0` where the model has `x_0`. */
+export const referenceName = (name: string): string => name.replace(/_(\d+)$/, '.$1');

@@ -1,5 +1,6 @@
 // Inputs of a step from a safetensors file: by the model's names, or a batch as the reference keeps it.
 
+import { referenceName } from '../models/index.ts';
 import type { DescribedTensor } from '../runtime/description.ts';
 import { readTensor, type SafetensorsFiles } from '../runtime/safetensors.ts';
 import { inputsLacking } from '../support/errors/cli.ts';
@@ -23,11 +24,11 @@ export async function readStepInputs(
   files: SafetensorsFiles,
   wanted: readonly Pick<DescribedTensor, 'name' | 'dtype' | 'shape'>[],
 ): Promise<StepInputs> {
-  const prefixed = wanted.some(({ name }) => files.tensors.has(`in.${name}`));
+  const prefixed = wanted.some(({ name }) => files.tensors.has(`in.${referenceName(name)}`));
   const inputs: Record<string, Tensor> = {};
   let length: number | undefined; // of a sequence, where the file has a batch of them
   for (const { name, dtype, shape } of wanted) {
-    const stored = prefixed ? `in.${name}` : name;
+    const stored = prefixed ? `in.${referenceName(name)}` : name;
     if (!files.tensors.has(stored)) continue;
     const found = await readTensor(files, stored, dtype);
     const batched = found.shape.length === shape.length + 1 && typeof shape[0] === 'string';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { loadModel, type Model, trace } from '../compile.ts';
 import { live } from '../ir/index.ts';
 import { transpose } from '../ir/ops/transpose.ts';
-import { referencePermutation } from '../models/index.ts';
+import { referenceName, referencePermutation } from '../models/index.ts';
 import { describeModel, type OpenOptions, openModel } from '../open-model.ts';
 import { elements, type Tensor } from '../support/tensor.ts';
 import { type Comparison, limits } from './compare.ts';
@@ -29,14 +29,12 @@ export interface CaseReport {
   readonly fromReference?: readonly Comparison[];
 }
 
-/** Model files that build a kind of case, and what of it they cannot build yet. */
-const builders: Readonly<Record<string, { file: string; lacks?: (config: Golden['config']) => string | undefined }>> = {
-  ultramem_v1_layer: { file: 'layer.ts' },
-  lm: {
-    file: 'language-model.ts',
-    lacks: ({ mem_type, mem_insert_way }) =>
-      mem_insert_way === 'no_mem' || mem_type === 'ultramem_v1' ? undefined : `no preset for mem_type ${mem_type}`,
-  },
+/** Model files that build a kind of case. */
+const builders: Readonly<Record<string, string>> = {
+  ultramem_v1_layer: 'layer.ts',
+  ultramem_v2_layers: 'ultramem-v2-layers.ts',
+  memory_plus_layers: 'memory-plus-layers.ts',
+  lm: 'language-model.ts',
 };
 
 /** Intermediates that every target keeps, whatever it fuses, where an output depends on them: which rows were retrieved, and with what scores. */
@@ -46,11 +44,11 @@ const alwaysKept = /(^|\.)(shuffled_index|lookup_scores)$/;
 export async function verifyCase(golden: Golden, options: VerifyOptions): Promise<CaseReport> {
   const { name, kind, config } = golden;
   const builder = builders[kind];
-  const reason = builder === undefined ? `no preset for cases of kind ${kind}` : builder.lacks?.(config);
-  if (builder === undefined || reason !== undefined) {
+  if (builder === undefined) {
+    const reason = `no preset for cases of kind ${kind}`;
     return { name, kind, state: 'skipped', reason, comparisons: [], notKept: [] };
   }
-  const file = fileURLToPath(new URL(`../../examples/${builder.file}`, import.meta.url));
+  const file = fileURLToPath(new URL(`../../examples/${builder}`, import.meta.url));
   const model = await loadModel(file, { name, config });
   const step = await readStepInputs(golden.files, describeModel(model).inputs);
   let { target } = options;
@@ -111,7 +109,7 @@ function unusedTaps(model: Model): ReadonlySet<string> {
 /** Outputs by the reference's names: `y` → `out.y`. Taps carry theirs already. */
 const named = (outputs: Readonly<Record<string, Tensor>>): Record<string, Tensor> =>
   Object.fromEntries(
-    Object.entries(outputs).map(([name, value]) => [name.includes('.') ? name : `out.${name}`, value]),
+    Object.entries(outputs).map(([name, value]) => [name.includes('.') ? name : `out.${referenceName(name)}`, value]),
   );
 
 /** An expected tensor with its axes in the order of the computed one, and in its shape where the elements allow. */

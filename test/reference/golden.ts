@@ -4,9 +4,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Model } from 'ultramem';
-import { referencePermutation } from 'ultramem/models';
+import { referenceName, referencePermutation } from 'ultramem/models';
 import languageModel from '../../examples/language-model.ts';
 import layer from '../../examples/layer.ts';
+import memoryPlusLayers from '../../examples/memory-plus-layers.ts';
+import ultramemV2Layers from '../../examples/ultramem-v2-layers.ts';
 import type { Graph } from '../../src/ir/graph.ts';
 import { transpose } from '../../src/ir/ops/transpose.ts';
 import { openSafetensors, readTensor, type SafetensorsFiles } from '../../src/runtime/safetensors.ts';
@@ -31,7 +33,12 @@ export async function openCase(name: string): Promise<Case> {
   return { name, description, files: await openSafetensors(join(goldens, `${name}.safetensors`)) };
 }
 
-const examples: Readonly<Record<string, (config: unknown) => Model>> = { ultramem_v1_layer: layer, lm: languageModel };
+const examples: Readonly<Record<string, (config: unknown) => Model>> = {
+  ultramem_v1_layer: layer,
+  ultramem_v2_layers: ultramemV2Layers,
+  memory_plus_layers: memoryPlusLayers,
+  lm: languageModel,
+};
 
 export const modelOf = ({ description }: Case): Model => examples[description.kind]!(description);
 
@@ -42,12 +49,16 @@ export async function weightsOf({ files }: Case, graph: Graph): Promise<Map<stri
   return weights;
 }
 
-/** The case's input; x [batch,length,D] and ids [batch,length] become flat tokens, token t = sequence·length + position. */
-export async function inputsOf({ files }: Case): Promise<Record<string, Tensor>> {
-  if (files.tensors.has('in.x')) {
-    const x = await readTensor(files, 'in.x', 'f32');
-    const width = x.shape.at(-1)!;
-    return { x: tensor('f32', [x.data.length / width, width], x.data) };
+/** The model's inputs; x [batch,length,D] and ids [batch,length] become flat tokens, token t = sequence·length + position. */
+export async function inputsOf({ files }: Case, graph: Graph): Promise<Record<string, Tensor>> {
+  if (!files.tensors.has('in.ids')) {
+    const inputs: Record<string, Tensor> = {};
+    for (const { id } of graph.inputs) {
+      const x = await readTensor(files, `in.${referenceName(id)}`, 'f32');
+      const width = x.shape.at(-1)!;
+      inputs[id] = tensor('f32', [x.data.length / width, width], x.data);
+    }
+    return inputs;
   }
   const ids = await readTensor(files, 'in.ids', 'i32');
   const [batch, length] = ids.shape as [number, number];

@@ -1,6 +1,7 @@
 // The presets on the interpreter against the published reference: every intermediate that both name, and every output.
 
 import { trace } from 'ultramem';
+import { referenceName } from 'ultramem/models';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Interpreter } from '../../src/ir/interpret.ts';
@@ -14,9 +15,9 @@ for (const name of caseNames) {
     const golden = await openCase(name);
     const graph = trace(modelOf(golden));
     const interpreter = new Interpreter(graph, { weights: await weightsOf(golden, graph), symbols: { S: 2 } });
-    const { outputs, taps } = interpreter.step(await inputsOf(golden), { taps: true });
+    const { outputs, taps } = interpreter.step(await inputsOf(golden, graph), { taps: true });
     const got = new Map(Object.entries(taps));
-    for (const [output, value] of Object.entries(outputs)) got.set(`out.${output}`, value);
+    for (const [output, value] of Object.entries(outputs)) got.set(`out.${referenceName(output)}`, value);
     const names = [...golden.files.tensors.keys()].filter((tensor) => /^(mid|out)\./.test(tensor));
     assert.ok(names.length > 5, `${names.length} tensors to compare`);
     for (const tensor of names) {

@@ -11,7 +11,10 @@ import { inLanes } from '../lanes.ts';
 const cases = await openGoldens(fileURLToPath(new URL('goldens', import.meta.url)));
 
 /** Selections of a case whose scores must have been compared: stage 1 of both sides and stage 2, of each memory that counts. */
-const selections: Readonly<Record<string, number>> = { lm_dense: 0, lm_v1_disjoint: 6, lm_v1_overlap: 3 };
+const selections: Readonly<Record<string, number>> = {
+  ...{ lm_dense: 0, lm_memory_plus: 6, lm_v1_disjoint: 6, lm_v1_overlap: 3, lm_v2_full: 9, memory_plus_small: 6 },
+  ...{ v2_head4_nopre: 6, v2_small_e1_glu_ratio_head1: 9, v2_small_e1_shared3: 9, v2_small_e4_shared3: 9 },
+};
 
 /** Adds a test per case. */
 export function testNarrowGoldens(test: Test, target: 'cpu' | 'simt' | 'cuda'): void {

@@ -1,0 +1,21 @@
+// UltraMem V2 layers over one shared table, from a configuration of the reference implementation: inputs x_0, x_1 … f32[T,D] and
+// outputs y_0, y_1 … of the same shape, layer by layer.
+//
+//   npx ultramem compile examples/ultramem-v2-layers.ts --config layers.json
+
+import { type Model, model } from 'ultramem';
+import { ultramemV2, ultramemV2Tables, v2LayersFromConfig } from 'ultramem/models';
+
+/** `config` holds the sizes (`hidden_size`, `knum`, `mem_layer_num` …), or is a case of the reference with them under `config`. */
+export default function layers(config: unknown): Model {
+  const { name = 'ultramem-v2-layers', config: sizes = config } = (config ?? {}) as { name?: string; config?: unknown };
+  const options = v2LayersFromConfig(sizes);
+  return model(name.replaceAll('_', '-'), (m) => {
+    const T = m.symbol('T');
+    const tables = ultramemV2Tables(m, options);
+    for (let n = 0; n < options.layers; n++) {
+      const x = m.input(`x_${n}`, [T, options.width]);
+      m.output(`y_${n}`, ultramemV2(m, x, tables, { ...options, n, prefix: `mem_blocks.${n}.`, taps: `mid.${n}.` }));
+    }
+  });
+}
