@@ -68,6 +68,8 @@ function fusedText(node: Node, uses: Uses): string | undefined {
       const shuffle = node.attrs.shuffled === true ? ', shuffle' : '';
       return `scores of chosen keys, grid, ${k} best cells, addresses${shuffle} in one kernel (gather, einsum, reduce, topk, div, mod); ${spared(T, H, h, m, m)}`;
     }
+    case 'sum_grid_topk':
+      return `sums of two sorted lists, ${k} best cells, addresses${node.attrs.shuffled === true ? ', shuffle' : ''} in one kernel (add, topk, div, mod, gather); ${spared(T, H, shape(0)[2]!, shape(0)[2]!)}`;
     case 'gather_pool':
       return `rows of the table weighted and summed where they lie (gather, mul, group_sum); ${spared(T, shape(1)[1]!, shape(0)[1]!)}`;
     case 'add_norm':

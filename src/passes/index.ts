@@ -12,6 +12,7 @@ import { fuseGatherPool } from './fuseGatherPool.ts';
 import { fuseGridTopk } from './fuseGridTopk.ts';
 import { fuseRescoreTopk } from './fuseRescoreTopk.ts';
 import { fuseScoreTopk } from './fuseScoreTopk.ts';
+import { fuseSumGridTopk } from './fuseSumGridTopk.ts';
 import { hoistWeights } from './hoistWeights.ts';
 import { poolThenProject } from './poolThenProject.ts';
 import { selectThenScore } from './selectThenScore.ts';
@@ -40,9 +41,11 @@ export const pipeline: readonly Pass[] = [
   fuseGatherDot, // before fuseGridTopk, so that rank scores are values and no products
   fuseGridTopk,
   fuseRescoreTopk, // on gather_dot and grid_topk
+  fuseSumGridTopk, // on the sorted lists of fuseScoreTopk
   fuseGatherPool,
 
   // Neighbours.
+  sinkReshapes, // again: slots of fused kernels come with heads, and arithmetic on them in the shape of the rows
   fuseAddNorm, // before fuseElementwise, which would take the addition
   fuseElementwise,
 
@@ -65,6 +68,7 @@ export {
   fuseGridTopk,
   fuseRescoreTopk,
   fuseScoreTopk,
+  fuseSumGridTopk,
   hoistWeights,
   poolThenProject,
   selectThenScore,

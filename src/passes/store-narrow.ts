@@ -6,7 +6,16 @@ import { Uses } from '../ir/index.ts';
 import { chain, isPrepared, retypeFloats, views, weightsBehind } from './retype-floats.ts';
 
 /** Results that stay f32: scores are few, and choices hang on them; a cast says itself what it gives. */
-const exempt: readonly string[] = ['topk', 'score_topk', 'gather_dot', 'grid_topk', 'rescore_topk', 'cast', 'constant'];
+const exempt: readonly string[] = [
+  'topk',
+  'score_topk',
+  'gather_dot',
+  'grid_topk',
+  'rescore_topk',
+  'sum_grid_topk',
+  'cast',
+  'constant',
+];
 
 /**
  * The graph with bf16 in place of f32 wherever a step stores floats. The caller's inputs and outputs, the residual

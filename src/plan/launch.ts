@@ -82,6 +82,12 @@ export interface KernelForms {
     reads: 'row' | 'col' | 'core';
     writes: 'position' | 'scores';
   };
+  /** Lists of M sorted scores a side and their keys' indices; slots are rowIndex·N + colIndex, or what `shuffle` has there. */
+  sum_grid_topk: {
+    constants: Sizes<'H' | 'N' | 'M' | 'K'>;
+    reads: 'row' | 'col' | 'rowIndex' | 'colIndex' | 'shuffle';
+    writes: 'slot' | 'scores';
+  };
   rescore_topk: {
     constants: Sizes<'H' | 'N' | 'R' | 'D' | 'M' | 'C' | 'K' | 'queryHead' | 'queryRank' | 'nextRows' | 'nextRowBytes'>;
     /** `next`: the value table that is read after, touched ahead; null for none. */

@@ -9,7 +9,7 @@ import { Session, sessionSymbols } from '../runtime/index.ts';
 import { elements, type Tensor, zeros } from '../support/tensor.ts';
 import { type Comparison, compareFloats, limits } from './compare.ts';
 
-const selections: readonly string[] = ['topk', 'score_topk', 'grid_topk', 'rescore_topk'];
+const selections: readonly string[] = ['topk', 'score_topk', 'grid_topk', 'rescore_topk', 'sum_grid_topk'];
 
 /** The step that is checked: what went in, and what came out by the names of the graph's outputs. */
 export interface ComputedStep {

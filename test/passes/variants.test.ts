@@ -89,8 +89,7 @@ const whatFuses = (name: string, before: Graph, ops: string): void =>
     sameMeaning(before, graph, dataFor(before, seed));
   });
 
-// Sums of two lists are no products: the grid and its addresses stay, stage 1 and pooling fuse.
-const added = 'score_topk score_topk binary topk binary gather binary binary gather binary softmax gather_pool';
+const added = 'score_topk score_topk sum_grid_topk softmax gather_pool';
 whatFuses('Memory+ and PKM', memoryPlus(), `einsum norm ${added}`);
 whatFuses(
   'Memory+ with its gate, which shares its input with the query',

@@ -16,6 +16,7 @@ import {
   rank1View,
   rescoreTopkView,
   scoreTopkView,
+  sumGridTopkView,
 } from './retrieval.ts';
 import { addNormView, groupSumView, normView, reduceView, softmaxView, topkView } from './rowwise.ts';
 import { attentionView, causalConvView, ropeView } from './sequence.ts';
@@ -54,6 +55,7 @@ const kernelViews: { readonly [K in Kernel]: (launch: Launch<K>) => KernelView }
   rope: ropeView,
   score_topk: scoreTopkView,
   softmax: softmaxView,
+  sum_grid_topk: sumGridTopkView,
   topk: topkView,
 };
 

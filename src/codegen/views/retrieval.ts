@@ -53,6 +53,25 @@ export const gridTopkView = ({ constants: c, reads, writes }: Launch<'grid_topk'
   scratch: `grid_topk_scratch<${[c.M, c.R, c.C, c.K].join(', ')}>()`,
 });
 
+export const sumGridTopkView = ({ constants: c, reads, writes }: Launch<'sum_grid_topk'>): KernelView => ({
+  header: 'sum_grid_topk',
+  sizes: [c.H, c.N, c.M, c.K].join(', '),
+  row: pointer(reads.row as View),
+  ldrow: firstStride(reads.row as View),
+  col: pointer(reads.col as View),
+  ldcol: firstStride(reads.col as View),
+  rowIndex: pointer(reads.rowIndex as View),
+  ldRowIndex: firstStride(reads.rowIndex as View),
+  colIndex: pointer(reads.colIndex as View),
+  ldColIndex: firstStride(reads.colIndex as View),
+  shuffle: pointerOrNull(reads.shuffle),
+  slot: pointer(writes.slot),
+  ldSlot: firstStride(writes.slot),
+  scores: pointer(writes.scores),
+  ldScores: firstStride(writes.scores),
+  scratch: `sum_grid_topk_scratch<${c.M}, ${c.K}>()`,
+});
+
 export const rescoreTopkView = ({ constants: c, reads, writes }: Launch<'rescore_topk'>): KernelView => {
   const sizes = [c.H, c.N, c.R, c.D, c.M, c.C, c.K];
   return {

@@ -24,6 +24,7 @@ import { rope } from './rope.ts';
 import { score_topk } from './score_topk.ts';
 import { slice } from './slice.ts';
 import { softmax } from './softmax.ts';
+import { sum_grid_topk } from './sum_grid_topk.ts';
 import { topk } from './topk.ts';
 import { transpose } from './transpose.ts';
 import { unary } from './unary.ts';
@@ -60,6 +61,7 @@ export const fusedOps = {
   grid_topk,
   rescore_topk,
   score_topk,
+  sum_grid_topk,
 } as const;
 
 export const ops = { ...primitiveOps, ...fusedOps } as const;

@@ -17,6 +17,7 @@ import { lowerRescoreTopk } from './rescore-topk.ts';
 import { lowerGroupSum, lowerReduce, lowerSoftmax } from './rowwise.ts';
 import { lowerScoreTopk } from './score-topk.ts';
 import { lowerCausalConv, lowerRope } from './sequence.ts';
+import { lowerSumGridTopk } from './sum-grid-topk.ts';
 import { lowerTopk } from './topk.ts';
 
 /** Kernels that are missing here run in prepare alone, which stays on the CPU. */
@@ -40,6 +41,7 @@ const lowerings: { readonly [K in Kernel]?: Lower<K> } = {
   rope: lowerRope,
   score_topk: lowerScoreTopk,
   softmax: lowerSoftmax,
+  sum_grid_topk: lowerSumGridTopk,
   topk: lowerTopk,
 };
 

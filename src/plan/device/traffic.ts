@@ -194,6 +194,20 @@ function rescored({ dims }: Sized) {
   return { T, H, M: list.length === 1 ? list[0]! : last(list) / 2, R, D };
 }
 
+/** A sum for each cell that sorted lists leave in question, and an entry of the shuffle table per result. */
+const sumGridTopk: Rule = {
+  flops({ size, dims }) {
+    const M = last(dims('row'));
+    const K = last(dims('scores'));
+    const cells = Array.from({ length: M }, (_, a) => Math.min(M, Math.floor(K / (a + 1))));
+    return (size('row') / M) * cells.reduce((n, count) => n + count, 0);
+  },
+  touches: ({ launch, size }) =>
+    launch.pointers.some(({ name, view }) => name === 'shuffle' && view !== null)
+      ? { shuffle: { read: size('slot') } }
+      : {},
+};
+
 /** R rows of D per token, weighted and added: 2·T·R·D. */
 const gatherPool: Rule = {
   flops: ({ size, dims }) => 2 * size('slot') * last(dims('table')),
@@ -306,5 +320,6 @@ const rules: Readonly<Record<string, Rule>> = {
   score_topk_tile: scores,
   score_topk_tile_pair: scoresOfBoth,
   softmax: per('y', 4),
+  sum_grid_topk: sumGridTopk,
   topk: moves,
 };

@@ -6,7 +6,15 @@ import { planBinary, planElementwise, planUnary } from './elementwise.ts';
 import { planGather } from './gather.ts';
 import { planCast, planConcat, planConstant, planReshape, planSlice, planTranspose } from './movement.ts';
 import type { PlanOp } from './operands.ts';
-import { planGatherDot, planGatherPool, planGridTopk, planRank1, planRescoreTopk, planScoreTopk } from './retrieval.ts';
+import {
+  planGatherDot,
+  planGatherPool,
+  planGridTopk,
+  planRank1,
+  planRescoreTopk,
+  planScoreTopk,
+  planSumGridTopk,
+} from './retrieval.ts';
 import { planAddNorm, planGroupSum, planNorm, planReduce, planSoftmax, planTopk } from './rowwise.ts';
 import { planAttention, planCausalConv, planRope } from './sequence.ts';
 
@@ -34,6 +42,7 @@ export const kernelChoice = {
   score_topk: planScoreTopk,
   slice: planSlice,
   softmax: planSoftmax,
+  sum_grid_topk: planSumGridTopk,
   topk: planTopk,
   transpose: planTranspose,
   unary: planUnary,

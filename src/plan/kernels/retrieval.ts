@@ -86,6 +86,28 @@ export const planGridTopk: PlanOp = (node, at) => {
   });
 };
 
+/** Operands: row, col, rowIndex, colIndex, and shuffle where `shuffled`. */
+export const planSumGridTopk: PlanOp = (node, at) => {
+  const row = rowMajor(node, 0, at);
+  at.launch('sum_grid_topk', {
+    rows: leadCount(node, row),
+    constants: {
+      H: sizeFromEnd(node, row, 2),
+      N: numberAttr(node, 'keys'),
+      M: sizeFromEnd(node, row, 1),
+      K: numberAttr(node, 'k'),
+    },
+    reads: {
+      row,
+      col: rowMajor(node, 1, at),
+      rowIndex: rowMajor(node, 2, at),
+      colIndex: rowMajor(node, 3, at),
+      shuffle: node.attrs.shuffled === true ? gapless(node, 4, at) : null,
+    },
+    writes: { slot: result(node, 0, at), scores: result(node, 1, at) },
+  });
+};
+
 /** Operands: rowIndex, colIndex, qRow, qCol, keysRow, keysCol, core, and shuffle where `shuffled`. */
 export const planRescoreTopk: PlanOp = (node, at) => {
   const rowIndex = rowMajor(node, 0, at);

@@ -275,6 +275,86 @@ const rescores = [
   rescoreCase({ H: 1, n: 30, m: 17, d: 5, r: 8, h: 8, k: 256, perRank: true }),
 ];
 
+/** Scores of few distinct values: many cells are equal, so that the order rule decides. `odd` puts infinities and NaN at the ends. */
+function sumGridCase(sizes: {
+  H: number;
+  keys: number;
+  m: number;
+  k: number;
+  shuffled?: boolean;
+  odd?: boolean;
+}): OpCase {
+  const { H, keys, m, k, shuffled = false, odd = false } = sizes;
+  const g = new GraphDraft('sum_grid_topk');
+  const operands = [
+    g.input('row', f32('T', H, m)),
+    g.input('col', f32('T', H, m)),
+    g.input('rowIndex', i32('T', H, m), keys),
+    g.input('colIndex', i32('T', H, m), keys),
+    ...(shuffled ? [g.weight('shuffle', i32(keys * keys), { below: keys * keys })] : []),
+  ];
+  const [slot, scores] = g.all('sum_grid_topk', operands, { k, keys, shuffled });
+  const graph = g.output('slot', slot!).output('scores', scores!).build();
+  const sorted = (random: Random, T: number): Tensor<'f32'> => {
+    const x = random.coarse([T, H, m]);
+    for (let start = 0; start < x.data.length; start += m) {
+      const row = x.data
+        .subarray(start, start + m)
+        .sort()
+        .reverse();
+      if (odd && start % (2 * m) === 0) row[0] = Number.POSITIVE_INFINITY;
+      if (odd && start % (3 * m) === 0) row[m - 1] = start % (2 * m) === 0 ? Number.NaN : Number.NEGATIVE_INFINITY;
+    }
+    return x;
+  };
+  return stateless(
+    'sum_grid_topk',
+    Object.entries(sizes)
+      .map(([n, v]) => `${n}=${v}`)
+      .join(),
+    graph,
+    {
+      weights: (random) => (shuffled ? { shuffle: random.permutation(keys * keys) } : {}),
+      inputs: (random, T) => ({
+        ...{ row: sorted(random, T), col: sorted(random, T) },
+        ...{ rowIndex: random.i32([T, H, m], keys), colIndex: random.i32([T, H, m], keys) },
+      }),
+      outputs: ({ row, col, rowIndex, colIndex, shuffle }, T) => {
+        const sumOf = (t: number, h: number, i: number): number =>
+          Math.fround(at(row!, t, h, Math.floor(i / m)) + at(col!, t, h, i % m));
+        const chosen = list(T, (t) =>
+          list(H, (h) =>
+            best(
+              k,
+              list(m * m, (i) => sumOf(t, h, i)),
+            ),
+          ),
+        );
+        return {
+          slot: i32Of([T, H, k], (t, h, i) => {
+            const cell = chosen[t]![h]![i]!;
+            const address = at(rowIndex!, t, h, Math.floor(cell / m)) * keys + at(colIndex!, t, h, cell % m);
+            return shuffle === undefined ? address : at(shuffle, address);
+          }),
+          scores: f32Of([T, H, k], (t, h, i) => sumOf(t, h, chosen[t]![h]![i]!)),
+        };
+      },
+      tolerance: 0,
+      counts: [1, 5],
+    },
+  );
+}
+
+const sumGrids = [
+  sumGridCase({ H: 1, keys: 3, m: 1, k: 1 }),
+  sumGridCase({ H: 2, keys: 46, m: 7, k: 7, shuffled: true }),
+  sumGridCase({ H: 3, keys: 20, m: 16, k: 16 }),
+  sumGridCase({ H: 2, keys: 9, m: 5, k: 25 }),
+  sumGridCase({ H: 1, keys: 50, m: 42, k: 84 }),
+  sumGridCase({ H: 2, keys: 12, m: 6, k: 9, odd: true }),
+  sumGridCase({ H: 1, keys: 300, m: 128, k: 200, shuffled: true, odd: true }),
+];
+
 function groupSumCase(tail: readonly number[], R: number, groups: number): OpCase {
   const g = new GraphDraft('group_sum');
   const operands = [g.input('x', f32('T', R, ...tail)), g.input('group', i32('T', R), groups)];
@@ -336,6 +416,7 @@ export const selectionCases: readonly OpCase[] = [
   ...gatherDots,
   ...gridTopks,
   ...rescores,
+  ...sumGrids,
   ...groupSums,
   ...gatherPools,
 ];
