@@ -194,6 +194,18 @@ function rescored({ dims }: Sized) {
   return { T, H, M: list.length === 1 ? list[0]! : last(list) / 2, R, D };
 }
 
+/**
+ * x by the matrix of each choice, 2·T·K·N·D; of the matrices (E,N,D) as many as choices can name, each once. That tokens agree on
+ * fewer is known only when the step has run.
+ */
+const expertLinear: Rule = {
+  flops: ({ size, dims }) => 2 * size('y') * last(dims('w')),
+  touches({ size, dims }) {
+    const [E, N, D] = dims('w') as [number, number, number];
+    return { w: { read: Math.min(E, size('pairs')) * N * D } };
+  },
+};
+
 /** R rows of D per token, weighted and added: 2·T·R·D. */
 const gatherPool: Rule = {
   flops: ({ size, dims }) => 2 * size('slot') * last(dims('table')),
@@ -284,6 +296,8 @@ const rules: Readonly<Record<string, Rule>> = {
   copy: moves,
   einsum,
   elementwise,
+  expert_groups: moves,
+  expert_linear: expertLinear,
   gather: gatherFrom('source'),
   gather_dot: gatherDot,
   gather_pool: gatherPool,
