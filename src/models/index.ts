@@ -2,7 +2,14 @@
 
 export { type Config, type ConfigRules, readConfig } from './config.ts';
 export { type DecoderOptions, decoder, type MemoryNames } from './decoder.ts';
-export { type BlockOptions, type BlockResult, decoderBlock } from './dense.ts';
+export {
+  type BlockOptions,
+  type BlockResult,
+  type DenseFeedForward,
+  decoderBlock,
+  type MoeFeedForward,
+} from './dense.ts';
+export { type ExpertOptions, type MoeOptions, moe } from './moe.ts';
 export { type Placement, parsePlacement } from './placement.ts';
 export { decoderFromConfig, layerFromConfig } from './reference-config.ts';
 export { referencePermutation } from './reference-taps.ts';
