@@ -1,6 +1,7 @@
 // Products with matrices that tokens choose: choices grouped by expert, then every chosen matrix by all tokens that chose it.
 #pragma once
 #include "floats.cuh"
+#include "mma.cuh"
 
 namespace ultramem::cuda {
 
@@ -105,6 +106,65 @@ __device__ inline void expert_linear(int, const X* x, const W* w, const int* gro
         if (lane == 0 && first + c < N) store_float(y + (long long)(pairs[start + r]) * N + first + c, total);
       }
     }
+  }
+}
+
+// The same through products of bf16 by a warp, summed in f32, as linear_few_mma: a block computes 16 columns of y from 16 rows of a
+// matrix, in turns of 32 elements that its WARPS warps share, for 8 TILES tokens of the group at a time. Rows of x and w begin at
+// multiples of 16 bytes. Grid: blocks of 16 rows, then groups.
+template <int E, int N, int D, int K, int LDX, int LDK, int TILES, int WARPS, class Y>
+__device__ inline void expert_linear_mma(int, const BF16* x, const BF16* w, const int* groups, const int* pairs, Y* y) {
+  constexpr int COLUMNS = 16, TOKENS = TILES * 8;
+  constexpr int PITCH = COLUMNS + 4;  // what a warp's lanes write meets different banks
+  __shared__ float parts[WARPS][TOKENS * PITCH];
+  const int* group = groups + 2 * int(blockIdx.y);
+  const int expert = group[0];
+  if (expert == E) return;
+  const int end = group[3];
+  const int first = int(blockIdx.x) * COLUMNS, lane = int(threadIdx.x % 32), warp = int(threadIdx.x / 32);
+  const int own = lane / 4, part = lane % 4 * 8;
+  const uint4 none = make_uint4(0, 0, 0, 0);
+  // Past N the last row stands in.
+  const BF16* matrix = w + (long long)(expert) * N * D;
+  const BF16* upper = matrix + (long long)(first + own < N ? first + own : N - 1) * D;
+  const BF16* lower = matrix + (long long)(first + own + 8 < N ? first + own + 8 : N - 1) * D;
+  for (int start = group[1]; start < end; start += TOKENS) {
+    const BF16* row[TILES];
+#pragma unroll
+    for (int t = 0; t < TILES; t++) {
+      const int pair = pairs[start + t * 8 + own < end ? start + t * 8 + own : end - 1];
+      row[t] = x + (long long)(pair / K) * LDX + pair % K * LDK;
+    }
+    float sum[TILES][4] = {};
+#pragma unroll 4
+    for (int base = warp * 32; base < D; base += WARPS * 32) {
+      const int d = base + part;
+      const bool inside = D % 32 == 0 || d < D;
+      const uint4 a = inside ? *reinterpret_cast<const uint4*>(upper + d) : none;
+      const uint4 b = inside ? *reinterpret_cast<const uint4*>(lower + d) : none;
+#pragma unroll
+      for (int t = 0; t < TILES; t++) {
+        const bool real = inside && start + t * 8 + own < end;
+        const uint4 v = real ? *reinterpret_cast<const uint4*>(row[t] + d) : none;
+        mma_bf16(sum[t], {a.x, b.x, a.y, b.y}, {v.x, v.y});
+        mma_bf16(sum[t], {a.z, b.z, a.w, b.w}, {v.z, v.w});
+      }
+    }
+#pragma unroll
+    for (int t = 0; t < TILES; t++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) parts[warp][(t * 8 + lane % 4 * 2 + i % 2) * PITCH + own + i / 2 * 8] = sum[t][i];
+    __syncthreads();
+    const int tokens = end - start < TOKENS ? end - start : TOKENS;
+    for (int i = int(threadIdx.x); i < tokens * COLUMNS; i += WARPS * 32) {
+      const int token = i / COLUMNS, column = i % COLUMNS;
+      if (first + column >= N) continue;
+      float total = 0;
+#pragma unroll
+      for (int one = 0; one < WARPS; one++) total += parts[one][token * PITCH + column];
+      store_float(y + (long long)(pairs[start + token]) * N + first + column, total);
+    }
+    __syncthreads();  // the next tokens' sums go where these were
   }
 }
 

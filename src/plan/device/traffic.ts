@@ -298,6 +298,7 @@ const rules: Readonly<Record<string, Rule>> = {
   elementwise,
   expert_groups: moves,
   expert_linear: expertLinear,
+  expert_linear_mma: expertLinear,
   gather: gatherFrom('source'),
   gather_dot: gatherDot,
   gather_pool: gatherPool,
