@@ -1,4 +1,4 @@
-// A dense decoder block: attention, then a feed-forward part, both behind an RMSNorm, as the reference's sequential block.
+// A decoder block: attention, then a feed-forward part, both behind an RMSNorm, as the reference's sequential block.
 
 import {
   add,
@@ -15,6 +15,18 @@ import {
   split,
   type Tokens,
 } from '../dsl/index.ts';
+import { type ExpertOptions, moe } from './moe.ts';
+
+/** `rows`: of `ff_proj.weight`. SwiGLU halves them into value and gate; GELU keeps them. */
+export interface DenseFeedForward {
+  readonly kind: 'swiglu' | 'gelu';
+  readonly rows: number;
+}
+
+/** A mixture of experts in its place; weights as `moe` names them. */
+export interface MoeFeedForward extends ExpertOptions {
+  readonly kind: 'moe';
+}
 
 export interface BlockOptions {
   /** Width of the residual stream [D]. */
@@ -25,8 +37,7 @@ export interface BlockOptions {
   readonly kvHeads?: number;
   /** Longest sequence: size of the key-value cache. */
   readonly context: number;
-  /** Rows of `ff_proj.weight`. SwiGLU halves them into value and gate; GELU keeps them. */
-  readonly feedForward: { readonly kind: 'swiglu' | 'gelu'; readonly rows: number };
+  readonly feedForward: DenseFeedForward | MoeFeedForward;
   /** Whether every head's query and key are normed before rope; default true. */
   readonly queryKeyNorm?: boolean;
   /** Of all norms; default 1e-5. */
@@ -50,7 +61,7 @@ export interface BlockResult {
 /**
  * One pre-norm decoder block, x f32[T,D] → the residual stream and what memories read. No biases (UltraMem §4; reference block).
  * Weights: `attn_norm.weight`, `att_proj.weight` (rows: queries, keys, values), `q_norm.weight`, `k_norm.weight`, `attn_out.weight`,
- * `ff_norm.weight`, `ff_proj.weight`, `ff_out.weight`. States: f32[S,context,kvHeads,hd] twice.
+ * `ff_norm.weight`, `ff_proj.weight`, `ff_out.weight`, or in place of the last two those of `moe`. States: f32[S,context,kvHeads,hd] twice.
  */
 export function decoderBlock(m: ModelContext, x: F32, tokens: Tokens, options: BlockOptions): BlockResult {
   const { width, heads, prefix, taps, eps = 1e-5 } = options;
@@ -108,8 +119,13 @@ function selfAttention(
   return linear(reshape(attended, [T, width]), m.weight(`${prefix}attn_out.weight`, [width, width]));
 }
 
-/** SwiGLU (first half of the projection the value, second the gate) or GELU: f32[T,D] → f32[T,D]. */
-function feedForward(m: ModelContext, x: F32, { width, feedForward: { kind, rows }, prefix, taps }: BlockOptions): F32 {
+/** SwiGLU (first half of the projection the value, second the gate), GELU, or a mixture of experts: f32[T,D] → f32[T,D]. */
+function feedForward(m: ModelContext, x: F32, { width, feedForward: part, prefix, taps }: BlockOptions): F32 {
+  if (part.kind === 'moe') {
+    const { kind: _, ...experts } = part;
+    return m.tap(`${taps}ff_out`, moe(m, x, { ...experts, width, prefix, taps }));
+  }
+  const { kind, rows } = part;
   const inner = kind === 'swiglu' ? rows / 2 : rows;
   if (!Number.isSafeInteger(inner)) {
     return m.refuse(`decoderBlock: SwiGLU halves its ${rows} rows`, { wanted: 'an even number of rows' });

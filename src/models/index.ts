@@ -2,8 +2,15 @@
 
 export { type Config, type ConfigRules, readConfig } from './config.ts';
 export { type DecoderOptions, decoder, type MemoryLayer, type MemoryNames } from './decoder.ts';
-export { type BlockOptions, type BlockResult, decoderBlock } from './dense.ts';
+export {
+  type BlockOptions,
+  type BlockResult,
+  type DenseFeedForward,
+  decoderBlock,
+  type MoeFeedForward,
+} from './dense.ts';
 export { type MemoryPlusOptions, memoryPlus, memoryPlusTable } from './memory-plus.ts';
+export { type ExpertOptions, type MoeOptions, moe } from './moe.ts';
 export { peer } from './peer.ts';
 export { type PkmOptions, pkm } from './pkm.ts';
 export { type Placement, parsePlacement } from './placement.ts';

@@ -61,6 +61,12 @@ function fusedText(node: Node, uses: Uses): string | undefined {
       return `scores of ${shape(1)[1]} keys and their ${k} best in one kernel (einsum, topk); ${spared(T, H, shape(1)[1]!)}`;
     case 'gather_dot':
       return `scores of chosen keys where the keys lie (gather, einsum); ${spared(T, ...shape(2).slice(1), ...shape(1).slice(2))}`;
+    case 'expert_linear': {
+      const [E, N, D] = shape(1) as [number, number, number];
+      const K = shape(2)[1]!;
+      const sum = node.inputs.length === 4 ? ', weighted and summed' : '';
+      return `${K} of ${E} experts per token, each read once for all tokens that chose it${sum} (gather, einsum); ${spared(T, K, N, D)}`;
+    }
     case 'grid_topk':
       return `grid, sum of cores and ${k} best cells in one kernel (einsum, reduce, topk, gather); ${spared(T, H, shape(2)[1]!, shape(0)[2]!, shape(0)[2]!)}`;
     case 'rescore_topk': {

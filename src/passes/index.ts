@@ -7,6 +7,7 @@ import { foldConstants } from './foldConstants.ts';
 import { foldScoreWeights } from './foldScoreWeights.ts';
 import { fuseAddNorm } from './fuseAddNorm.ts';
 import { fuseElementwise } from './fuseElementwise.ts';
+import { fuseExpertLinear } from './fuseExpertLinear.ts';
 import { fuseGatherDot } from './fuseGatherDot.ts';
 import { fuseGatherPool } from './fuseGatherPool.ts';
 import { fuseGridTopk } from './fuseGridTopk.ts';
@@ -36,6 +37,9 @@ export const pipeline: readonly Pass[] = [
   foldScoreWeights, // before fuseScoreTopk, which wants one product with keys known at load
   shareInputProjections, // after the folds, so that it joins weights nobody else wants to fold
 
+  // Mixtures of experts.
+  fuseExpertLinear, // after the rewrites that bring picks to weights; before fuseGatherDot, which would take experts for keys
+
   // Kernels of retrieval, in the order of the data.
   fuseScoreTopk,
   fuseGatherDot, // before fuseGridTopk, so that rank scores are values and no products
@@ -63,6 +67,7 @@ export {
   foldScoreWeights,
   fuseAddNorm,
   fuseElementwise,
+  fuseExpertLinear,
   fuseGatherDot,
   fuseGatherPool,
   fuseGridTopk,

@@ -37,8 +37,12 @@ export function storeNarrow(graph: Graph): Graph {
 /** Whether a value is stored as bf16. */
 function narrowValues(graph: Graph, uses: Uses): (id: ValueId) => boolean {
   const compared = new Set<ValueId>();
-  for (const { op, inputs } of graph.nodes)
-    if (op === 'topk') for (const id of chain(uses, inputs[0]!)) compared.add(id);
+  const compare = (value: ValueId): void => {
+    for (const id of chain(uses, value)) compared.add(id);
+    const softmax = uses.made(chain(uses, value).at(-1), 'softmax');
+    if (softmax) compare(softmax.inputs[0]!); // it keeps the order of what it is computed from
+  };
+  for (const { op, inputs } of graph.nodes) if (op === 'topk') compare(inputs[0]!);
   // Weights that steps read, be it through views, are narrow from the file on.
   const read = graph.nodes.flatMap(({ stage, inputs }) => (stage === 'step' ? inputs : []));
   const kept = weightsBehind(

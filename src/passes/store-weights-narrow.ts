@@ -8,6 +8,7 @@ import { isPrepared, retypeFloats, views, weightsBehind } from './retype-floats.
 /** Operands that kernels of the CPU take as bf16, by op: matrices of products, keys, and tables of values. */
 const operands: Readonly<Record<string, readonly number[]>> = {
   einsum: [0, 1],
+  expert_linear: [1],
   gather: [0],
   gather_dot: [1],
   gather_pool: [0],

@@ -77,6 +77,14 @@ export interface KernelForms {
     reads: 'q' | 'keys' | 'index';
     writes: 'y';
   };
+  /** The choices [T,K] of a step by expert: see native/cpu/expert_linear.h. */
+  expert_groups: { constants: Sizes<'E' | 'K'>; reads: 'index'; writes: 'groups' | 'pairs' };
+  /** `ldx`: from token to token; `ldk`: from choice to choice of a token, 0 where they share x. */
+  expert_linear: {
+    constants: Sizes<'E' | 'N' | 'D' | 'K' | 'ldx' | 'ldk'>;
+    reads: 'x' | 'weights' | 'groups' | 'pairs';
+    writes: 'y';
+  };
   grid_topk: {
     constants: Sizes<'H' | 'M' | 'R' | 'C' | 'K'>;
     reads: 'row' | 'col' | 'core';

@@ -59,6 +59,7 @@ export class Scheduler {
   readonly #views = new Map<ValueId, View>();
   readonly #drafts = new Map<string, Draft>();
   readonly #made = new Map<string, View>();
+  readonly #shared = new Map<string, Readonly<Record<string, View>>>();
   #node: Node | undefined;
 
   constructor(index: GraphIndex, prepare?: Scheduler, device?: Device) {
@@ -219,6 +220,15 @@ export class Scheduler {
     prepare.#node = node;
     prepare.#made.set(key, view);
     return view;
+  }
+
+  /** What `make` made the first time under this key, in this schedule. */
+  once<V extends Readonly<Record<string, View>>>(key: string, make: () => V): V {
+    const known = this.#shared.get(key);
+    if (known !== undefined) return known as V;
+    const made = make();
+    this.#shared.set(key, made);
+    return made;
   }
 
   /** Whether a buffer of this name exists. */

@@ -1,6 +1,7 @@
 // The notes on fusion: what kernels took, and why the rest was left.
 
 import { linear, model, relu, rmsNorm, softmax, topk, trace } from 'ultramem';
+import { moe } from 'ultramem/models';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from '../../src/ir/index.ts';
@@ -36,6 +37,22 @@ test('an activation before the merge', () => {
   const left = textsOf(layerVariant({ onScores: relu }), 'left');
   assert.match(left, /^topk .*relu stands between the scores and their merge/m);
   assert.match(left, /^grid_topk .*its row scores are not rank scores of chosen keys, but come from gather/m);
+});
+
+test('a mixture of experts', () => {
+  const graph = trace(
+    model('experts', (m) => {
+      const x = m.input('x', [m.symbol('T'), 12]);
+      m.output('y', moe(m, x, { width: 12, experts: 6, kept: 2, inner: 10, activation: 'gelu' }));
+    }),
+  );
+  const fused = textsOf(graph, 'fused');
+  assert.match(
+    fused,
+    /^expert_linear .*: 2 of 6 experts per token, .* chose it \(.* f32\[T,2,10,12\] is never stored$/m,
+  );
+  assert.match(fused, /^expert_linear .* weighted and summed .* f32\[T,2,12,10\] is never stored$/m);
+  assert.equal(notesOn(graph, 'left'), []);
 });
 
 const scores = (define: (x: Parameters<Parameters<typeof model>[1]>[0]) => void) => trace(model('scores', define));

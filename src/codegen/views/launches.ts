@@ -4,6 +4,7 @@ import type { Kernel } from '../../plan/launch.ts';
 import type { AnyLaunch, Launch } from '../../plan/types.ts';
 import { comment, count } from '../cpp.ts';
 import { copyView, einsumView, elementwiseView, fillView } from './elementwise.ts';
+import { expertGroupsView, expertLinearView } from './expert-linear.ts';
 import { gatherRowsView, gatherView } from './gather.ts';
 import type { KernelView } from './kernel-view.ts';
 import { linearView, packLinearView } from './linear.ts';
@@ -37,6 +38,8 @@ const kernelViews: { readonly [K in Kernel]: (launch: Launch<K>) => KernelView }
   copy: copyView,
   einsum: einsumView,
   elementwise: elementwiseView,
+  expert_groups: expertGroupsView,
+  expert_linear: expertLinearView,
   fill: fillView,
   gather: gatherView,
   gather_dot: gatherDotView,

@@ -10,6 +10,7 @@ import { concat } from './concat.ts';
 import { constant } from './constant.ts';
 import { einsum } from './einsum.ts';
 import { elementwise } from './elementwise.ts';
+import { expert_linear } from './expert_linear.ts';
 import { gather } from './gather.ts';
 import { gather_dot } from './gather_dot.ts';
 import { gather_pool } from './gather_pool.ts';
@@ -56,6 +57,7 @@ export const primitiveOps = {
 export const fusedOps = {
   add_norm,
   elementwise,
+  expert_linear,
   gather_dot,
   gather_pool,
   grid_topk,

@@ -6,6 +6,7 @@ import type { AnyLaunch, Launch } from '../types.ts';
 import { lowerAttention } from './attention.ts';
 import { lowerEinsum } from './einsum.ts';
 import { lowerCopy, lowerElementwise } from './elementwise.ts';
+import { lowerExpertGroups, lowerExpertLinear } from './expert-linear.ts';
 import { lowerGather, lowerGatherRows } from './gather.ts';
 import { lowerGatherDot } from './gather-dot.ts';
 import { lowerGatherPool } from './gather-pool.ts';
@@ -28,6 +29,8 @@ const lowerings: { readonly [K in Kernel]?: Lower<K> } = {
   copy: lowerCopy,
   einsum: lowerEinsum,
   elementwise: lowerElementwise,
+  expert_groups: lowerExpertGroups,
+  expert_linear: lowerExpertLinear,
   gather: lowerGather,
   gather_dot: lowerGatherDot,
   gather_pool: lowerGatherPool,

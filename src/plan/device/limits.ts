@@ -8,6 +8,8 @@ export const MAX_KEPT = 256;
 export const MAX_RANKS = 8;
 export const MAX_CORES = 8;
 export const MAX_GROUPS = 16;
+/** Experts that tokens choose from: a count of each lies in shared memory. */
+export const MAX_EXPERTS = 4096;
 /** Blocks along the second and third axis of a grid. */
 export const MAX_GRID = 65535;
 

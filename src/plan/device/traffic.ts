@@ -208,6 +208,18 @@ const sumGridTopk: Rule = {
       : {},
 };
 
+/**
+ * x by the matrix of each choice, 2·T·K·N·D; of the matrices (E,N,D) as many as choices can name, each once. That tokens agree on
+ * fewer is known only when the step has run.
+ */
+const expertLinear: Rule = {
+  flops: ({ size, dims }) => 2 * size('y') * last(dims('w')),
+  touches({ size, dims }) {
+    const [E, N, D] = dims('w') as [number, number, number];
+    return { w: { read: Math.min(E, size('pairs')) * N * D } };
+  },
+};
+
 /** R rows of D per token, weighted and added: 2·T·R·D. */
 const gatherPool: Rule = {
   flops: ({ size, dims }) => 2 * size('slot') * last(dims('table')),
@@ -298,6 +310,9 @@ const rules: Readonly<Record<string, Rule>> = {
   copy: moves,
   einsum,
   elementwise,
+  expert_groups: moves,
+  expert_linear: expertLinear,
+  expert_linear_mma: expertLinear,
   gather: gatherFrom('source'),
   gather_dot: gatherDot,
   gather_pool: gatherPool,

@@ -3,6 +3,7 @@
 import type { Kind } from '../../ir/ops/index.ts';
 import { planEinsum } from './einsum.ts';
 import { planBinary, planElementwise, planUnary } from './elementwise.ts';
+import { planExpertLinear } from './expert-linear.ts';
 import { planGather } from './gather.ts';
 import { planCast, planConcat, planConstant, planReshape, planSlice, planTranspose } from './movement.ts';
 import type { PlanOp } from './operands.ts';
@@ -28,6 +29,7 @@ export const kernelChoice = {
   constant: planConstant,
   einsum: planEinsum,
   elementwise: planElementwise,
+  expert_linear: planExpertLinear,
   gather: planGather,
   gather_dot: planGatherDot,
   gather_pool: planGatherPool,

@@ -376,6 +376,60 @@ const groupSums = [
   groupSumCase([40], 32, 4),
 ];
 
+interface ExpertSizes {
+  E: number;
+  N: number;
+  D: number;
+  K: number;
+  /** Whether each choice has an x of its own. */
+  own?: boolean;
+  summed?: boolean;
+  /** All choose the last expert. */
+  one?: boolean;
+}
+
+function expertLinearCase(sizes: ExpertSizes, counts?: readonly number[]): OpCase {
+  const { E, N, D, K, own = false, summed = false, one = false } = sizes;
+  const g = new GraphDraft('expert_linear');
+  const operands = [
+    g.input('x', own ? f32('T', K, D) : f32('T', D)),
+    g.weight('weights', f32(E, N, D)),
+    g.input('index', i32('T', K), E),
+    ...(summed ? [g.input('scores', f32('T', K))] : []),
+  ];
+  const text = Object.entries(sizes).map(([name, value]) => (value === true ? name : `${name}=${value}`));
+  const graph = g.output('y', g.node('expert_linear', operands, {})).build();
+  return stateless('expert_linear', text.join(','), graph, {
+    ...(counts ? { counts } : {}),
+    weights: (random) => ({ weights: random.f32([E, N, D]) }),
+    inputs: (random, T) => ({
+      x: random.f32(own ? [T, K, D] : [T, D]),
+      index: one ? i32Of([T, K], () => E - 1) : random.i32([T, K], E),
+      ...(summed ? { scores: random.f32([T, K]) } : {}),
+    }),
+    outputs: ({ x, weights, index, scores }, T) => {
+      const product = (t: number, k: number, n: number): number =>
+        sum(D, (d) => (own ? at(x!, t, k, d) : at(x!, t, d)) * at(weights!, at(index!, t, k), n, d));
+      const y = summed
+        ? f32Of([T, N], (t, n) => sum(K, (k) => at(scores!, t, k) * product(t, k, n)))
+        : f32Of([T, K, N], product);
+      return { y };
+    },
+  });
+}
+
+const expertLinears = [
+  expertLinearCase({ E: 1, N: 1, D: 1, K: 1 }),
+  expertLinearCase({ E: 5, N: 37, D: 33, K: 2 }),
+  expertLinearCase({ E: 4, N: 24, D: 64, K: 4 }),
+  expertLinearCase({ E: 9, N: 18, D: 70, K: 3, own: true }),
+  expertLinearCase({ E: 7, N: 50, D: 48, K: 2, own: true, summed: true }),
+  expertLinearCase({ E: 3, N: 11, D: 13, K: 1, summed: true }),
+  expertLinearCase({ E: 40, N: 19, D: 40, K: 5, summed: true }),
+  expertLinearCase({ E: 6, N: 21, D: 36, K: 2, own: true, one: true }),
+  expertLinearCase({ E: 3, N: 130, D: 72, K: 2, own: true, summed: true }, [1, 7, 64]),
+];
+
 /** `rows` small makes the same row come up several times for a token. */
 function gatherPoolCase(sizes: { N: number; Dv: number; R: number; h: number; E: number }): OpCase {
   const { N, Dv, R, h, E } = sizes;
@@ -414,6 +468,7 @@ export const selectionCases: readonly OpCase[] = [
   ...topks,
   ...scoreTopks,
   ...gatherDots,
+  ...expertLinears,
   ...gridTopks,
   ...rescores,
   ...sumGrids,
