@@ -13,7 +13,20 @@ const readable: Readonly<Partial<Record<StoredDType, readonly DType[]>>> = {
   BF16: ['bf16', 'f32'],
   I32: ['i32', 'i64'],
   I64: ['i64', 'i32'],
+  I8: ['i8'],
+  F8_E4M3: ['f8'],
 };
+
+/** The format's name of an element type. */
+export const storedName = {
+  f32: 'F32',
+  f16: 'F16',
+  bf16: 'BF16',
+  i32: 'I32',
+  i64: 'I64',
+  i8: 'I8',
+  f8: 'F8_E4M3',
+} as const satisfies Record<DType, StoredDType>;
 
 /** The dtypes that a stored dtype can be read as, its own first; empty where it cannot be read. */
 export const readableAs = (stored: StoredDType): readonly DType[] => readable[stored] ?? [];

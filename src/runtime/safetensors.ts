@@ -16,14 +16,8 @@ import {
 } from '../support/errors/weights.ts';
 import { didYouMean } from '../support/suggest.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
-import { convert, readableAs } from './convert.ts';
-import {
-  headerLength,
-  parseHeader,
-  type SafetensorsHeader,
-  type StoredDType,
-  type StoredTensor,
-} from './safetensors-header.ts';
+import { convert, readableAs, storedName } from './convert.ts';
+import { headerLength, parseHeader, type SafetensorsHeader, type StoredTensor } from './safetensors-header.ts';
 
 export type { StoredDType, StoredTensor } from './safetensors-header.ts';
 
@@ -73,11 +67,6 @@ export async function readSafetensors(path: string): Promise<Record<string, Tens
   for (const name of files.tensors.keys()) tensors.push([name, await readTensor(files, name)]);
   return Object.fromEntries(tensors);
 }
-
-const storedName = { f32: 'F32', f16: 'F16', bf16: 'BF16', i32: 'I32', i64: 'I64' } as const satisfies Record<
-  DType,
-  StoredDType
->;
 
 /**
  * Writes tensors as one .safetensors file: complete or not at all. Same tensors, same bytes.
