@@ -21,16 +21,12 @@ import { makeDevicePlan, makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plans.ts';
 import { printPlan } from './plan/print.ts';
 import { debug } from './support/debug.ts';
-import type { QuantisedDType } from './support/dtype.ts';
+import { quantisedTypes, type TableType } from './support/dtype.ts';
 
-export type { Built, KernelResources, Model };
+export type { Built, KernelResources, Model, TableType };
 export { trace };
 
 export type Precision = 'f32' | 'bf16';
-
-/** Element types of quantised tables by the names that people know them by. */
-export const tableTypes = { int8: 'i8', fp8: 'f8' } as const satisfies Record<string, QuantisedDType>;
-export type TableType = keyof typeof tableTypes;
 
 export interface CompileOptions extends Partial<Omit<BuildOptions, 'keep'>> {
   /** `simt`: the CUDA kernels, run thread by thread on the CPU with every access checked; slow. */
@@ -72,7 +68,7 @@ export function fusedGraph(traced: Graph, { taps, precision, tables, fuse, targe
   const fused = taps ? tapsAsOutputs(graph) : graph;
   const narrow = target === 'cpu' ? storeWeightsNarrow : storeNarrow;
   const stored = precision === 'bf16' ? verify(narrow(fused)) : fused;
-  return tables === undefined ? stored : verify(quantiseTables(stored, tableTypes[tables]));
+  return tables === undefined ? stored : verify(quantiseTables(stored, quantisedTypes[tables]));
 }
 
 /**

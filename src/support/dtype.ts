@@ -13,6 +13,10 @@ export const dtypes = ['f32', 'f16', 'bf16', 'i32', 'i64'] as const satisfies re
 export const quantisedDtypes = ['i8', 'f8'] as const satisfies readonly DType[];
 export type QuantisedDType = (typeof quantisedDtypes)[number];
 
+/** The same by the names that people know them by. */
+export const quantisedTypes = { int8: 'i8', fp8: 'f8' } as const satisfies Record<string, QuantisedDType>;
+export type TableType = keyof typeof quantisedTypes;
+
 /** Bytes per element. */
 export const dtypeBytes = { f32: 4, f16: 2, bf16: 2, i32: 4, i64: 8, i8: 1, f8: 1 } as const satisfies Record<
   DType,

@@ -145,6 +145,26 @@ export const weightsNotFound = (path: string, cause: unknown) =>
     details: { path },
   });
 
+export const weightsNothingToQuantise = (source: string, names: string) =>
+  new UltramemError(
+    'weights-nothing-to-quantise',
+    `${source}: no tensor of floats is named ${names}, or none is to be quantised`,
+    {
+      hint: 'Say --tables or --keys int8 or fp8, and with --tensors which tensors; * stands for any text.',
+      details: { source, names },
+    },
+  );
+
+export const weightsQuantisedTwice = (source: string, name: string) =>
+  new UltramemError(
+    'weights-quantised-twice',
+    `${source}: tensor "${name}" has a tensor "${name}.scale" beside it already`,
+    {
+      hint: 'Quantise the checkpoint that it was made from.',
+      details: { source, name },
+    },
+  );
+
 export const weightsScaleInvalid = (source: string, name: string, what: string) =>
   new UltramemError('weights-scale-invalid', `${source}: the scale of tensor "${name}" ${what}`, {
     hint: 'The file is damaged or was made by a faulty writer; quantise the checkpoint of floats again.',
