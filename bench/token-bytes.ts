@@ -17,7 +17,7 @@ export interface TokenBytes {
   readonly states: number;
 }
 
-const widths = { f32: 4, f16: 2, bf16: 2, i32: 4, i64: 8 } as const;
+const widths = { f32: 4, f16: 2, bf16: 2, i32: 4, i64: 8, i8: 1, f8: 1 } as const;
 
 /** What a step of one token at `position` reads, by the CPU's plan for steps of one token. */
 export function tokenBytes(model: Model, precision: 'f32' | 'bf16', position: number): TokenBytes {

@@ -12,6 +12,7 @@ import type { Graph } from './ir/graph.ts';
 import { print } from './ir/print.ts';
 import { verify } from './ir/verify.ts';
 import { hoistWeights } from './passes/hoistWeights.ts';
+import { quantiseTables } from './passes/quantise-tables.ts';
 import { runPasses } from './passes/run-passes.ts';
 import { storeNarrow } from './passes/store-narrow.ts';
 import { storeWeightsNarrow } from './passes/store-weights-narrow.ts';
@@ -20,8 +21,9 @@ import { makeDevicePlan, makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plans.ts';
 import { printPlan } from './plan/print.ts';
 import { debug } from './support/debug.ts';
+import { quantisedTypes, type TableType } from './support/dtype.ts';
 
-export type { Built, KernelResources, Model };
+export type { Built, KernelResources, Model, TableType };
 export { trace };
 
 export type Precision = 'f32' | 'bf16';
@@ -34,6 +36,11 @@ export interface CompileOptions extends Partial<Omit<BuildOptions, 'keep'>> {
    * the CPU weights that steps multiply with or gather from.
    */
   readonly precision?: Precision | undefined;
+  /**
+   * How weights are stored of which steps read nothing but rows: as bytes (fp8: e4m3) with an f32 scale per row. A checkpoint that
+   * holds them so is mapped as it is; of another they are quantised when it loads. Default: as `precision` says.
+   */
+  readonly tables?: TableType | undefined;
   /** Give the taps that survive fusion as further outputs, to compare them with a reference. */
   readonly taps?: boolean;
   /** False: plan the graph as it is written, with nothing but the work on weights moved to load: what fusion is measured against. */
@@ -53,14 +60,15 @@ export interface Stages {
 /** Loads the model that a file exports; `config` goes to it where it exports a function. Errors: see importModel. */
 export const loadModel = (file: string, config?: unknown): Promise<Model> => importModel(file, config, isModel);
 
-export type TranslateOptions = Pick<CompileOptions, 'taps' | 'target' | 'precision' | 'fuse'>;
+export type TranslateOptions = Pick<CompileOptions, 'taps' | 'target' | 'precision' | 'tables' | 'fuse'>;
 
 /** What is planned of a traced graph. */
-export function fusedGraph(traced: Graph, { taps, precision, fuse, target = 'cpu' }: TranslateOptions): Graph {
+export function fusedGraph(traced: Graph, { taps, precision, tables, fuse, target = 'cpu' }: TranslateOptions): Graph {
   const { graph } = runPasses(traced, fuse === false ? unfused : {});
   const fused = taps ? tapsAsOutputs(graph) : graph;
-  if (precision !== 'bf16') return fused;
-  return verify(target === 'cpu' ? storeWeightsNarrow(fused) : storeNarrow(fused));
+  const narrow = target === 'cpu' ? storeWeightsNarrow : storeNarrow;
+  const stored = precision === 'bf16' ? verify(narrow(fused)) : fused;
+  return tables === undefined ? stored : verify(quantiseTables(stored, quantisedTypes[tables]));
 }
 
 /**

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { compile, fusedGraph, type Model, type Precision, trace } from './compile.ts';
+import { compile, fusedGraph, type Model, type Precision, type TableType, trace } from './compile.ts';
 import { describeGraph, loadInterpreted } from './interpret-engine.ts';
 import { cudaObstacle } from './machine.ts';
 import {
@@ -27,6 +27,8 @@ export interface OpenOptions {
   readonly threads?: number | undefined;
   /** Default f32. The interpreter takes bf16 as the fused graph that devices run stores it. */
   readonly precision?: Precision | undefined;
+  /** See CompileOptions; the interpreter takes them as it takes bf16. */
+  readonly tables?: TableType | undefined;
   /** Sequences that the session holds at once. */
   readonly maxSequences: number;
   /** Gives taps as further outputs: all of them on the interpreter, those that fusion keeps on cpu. */
@@ -89,7 +91,7 @@ async function openOn(target: FixedTarget, model: Model, weights: WeightsLike, o
 
 /** How a model is compiled and its weights are loaded. */
 export interface CompiledOptions
-  extends Pick<OpenOptions, 'precision' | 'march' | 'threads' | 'taps' | 'signal' | 'onProgress'> {
+  extends Pick<OpenOptions, 'precision' | 'tables' | 'march' | 'threads' | 'taps' | 'signal' | 'onProgress'> {
   readonly target: 'cpu' | 'cuda' | 'simt';
   /** See CompileOptions. */
   readonly fuse?: boolean;
@@ -100,7 +102,7 @@ export interface CompiledOptions
  * @throws what compile and loadNative throw
  */
 export async function loadCompiled(model: Model, weights: WeightsLike, options: CompiledOptions): Promise<NativeModel> {
-  const { target, precision, march, threads, taps, fuse, signal, onProgress } = options;
+  const { target, precision, tables, march, threads, taps, fuse, signal, onProgress } = options;
   const obstacle = target === 'cuda' ? await cudaObstacle() : undefined;
   if (obstacle !== undefined) throw obstacle;
   // Running a model leaves nothing behind but the cache: `compile` is the verb that writes a folder.
@@ -111,6 +113,7 @@ export async function loadCompiled(model: Model, weights: WeightsLike, options: 
       target,
       outDir,
       precision,
+      tables,
       signal,
       onProgress,
       ...(march !== undefined && { march }),
@@ -130,11 +133,13 @@ export async function loadCompiled(model: Model, weights: WeightsLike, options: 
 }
 
 async function interpreted(model: Model, weights: WeightsLike, options: OpenOptions): Promise<LoadedModel> {
-  const { taps, precision, signal, onProgress } = options;
+  const { taps, precision, tables, signal, onProgress } = options;
   onProgress?.('loading weights');
   const asked = taps === undefined ? {} : { taps };
   // What is stored narrow follows from fusion, whose taps are outputs.
-  if (precision === 'bf16')
-    return loadInterpreted(fusedGraph(trace(model), { precision, target: 'simt', ...asked }), weights, { signal });
+  if (precision === 'bf16' || tables !== undefined) {
+    const graph = fusedGraph(trace(model), { precision, tables, target: 'simt', ...asked });
+    return loadInterpreted(graph, weights, { signal });
+  }
   return loadInterpreted(trace(model), weights, { signal, ...asked });
 }

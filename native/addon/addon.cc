@@ -29,7 +29,7 @@ T* data_of(const Napi::TypedArray& array) {
   return reinterpret_cast<T*>(static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset());
 }
 
-// {path, begin, dtype} | {data: TypedArray, dtype} | null
+// {path, begin, dtype} | {data: TypedArray, dtype} | null, perhaps with {scale: the same, shared, inner}
 Source source_of(const Napi::Value& value) {
   Source source;
   if (!value.IsObject()) return source;
@@ -45,6 +45,11 @@ Source source_of(const Napi::Value& value) {
     source.kind = Source::Kind::file;
     source.path = place.Get("path").ToString();
     source.begin = uint64_t(place.Get("begin").ToNumber().Int64Value());
+  }
+  if (place.Has("scale")) {
+    source.scale = std::make_shared<const Source>(source_of(place.Get("scale")));
+    source.shared = place.Get("shared").ToNumber().Int64Value();
+    source.inner = place.Get("inner").ToNumber().Int64Value();
   }
   return source;
 }
@@ -128,6 +133,10 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
         Source source = source_of(list.Get(i));
         if (source.kind == Source::Kind::bytes && source.bytes.size() != stored_bytes(model.weights[i], source.stored)) {
           throw Fault("native-failure", "a weight has another length than the model asks for", model.weights[i].name);
+        }
+        if (source.scale != nullptr && source.scale->kind == Source::Kind::bytes &&
+            int64_t(source.scale->bytes.size()) * source.shared != int64_t(stored_bytes(model.weights[i], DType::f32))) {
+          throw Fault("native-failure", "a weight has another number of factors than it needs", model.weights[i].name);
         }
         call->sources.push_back(std::move(source));
       }
@@ -289,7 +298,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
 Napi::Value describe(const Napi::CallbackInfo& info) { return describe_model(info.Env(), ultramem_model()); }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("api", 2);
+  exports.Set("api", 3);
   exports.Set("describe", Napi::Function::New(env, describe));
   exports.Set("Weights", WeightsObject::define(env));
   exports.Set("Session", SessionObject::define(env));

@@ -15,12 +15,14 @@ inline const char* dtype_name(DType dtype) {
     case DType::f16: return "f16";
     case DType::bf16: return "bf16";
     case DType::i32: return "i32";
+    case DType::i8: return "i8";
+    case DType::f8: return "f8";
     default: return "i64";
   }
 }
 
 inline DType dtype_of(const std::string& name) {
-  for (DType dtype : {DType::f32, DType::f16, DType::bf16, DType::i32, DType::i64}) {
+  for (DType dtype : {DType::f32, DType::f16, DType::bf16, DType::i32, DType::i64, DType::i8, DType::f8}) {
     if (name == dtype_name(dtype)) return dtype;
   }
   throw Fault("native-failure", "unknown element type " + name);

@@ -1,5 +1,6 @@
 // Weights of a model, loaded and prepared; shared by all sessions opened on them. No napi here.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "mapped_range.h"
 #include "memory.h"
 #include "model.h"
+#include "quantised.h"
 #include "stored_elements.h"
 
 namespace ultramem::addon {
@@ -23,6 +25,25 @@ struct Source {
   std::string path;
   uint64_t begin = 0;
   std::vector<char> bytes;
+  // Of quantised elements that the model wants as floats: where their f32 factors are, and how many elements share one.
+  std::shared_ptr<const Source> scale;
+  int64_t shared = 1, inner = 1;
+};
+
+// The elements of a source, mapped where they lie in a file.
+class SourceRange {
+ public:
+  SourceRange() = default;
+  SourceRange(const Source& source, uint64_t bytes) : at_(source.bytes.data()) {
+    if (source.kind != Source::Kind::file) return;
+    mapped_ = MappedRange(source.path, source.begin, bytes);
+    at_ = mapped_.data();
+  }
+  const char* data() const { return at_; }
+
+ private:
+  MappedRange mapped_;
+  const char* at_ = nullptr;
 };
 
 // Called with bytes done and bytes in all.
@@ -54,9 +75,10 @@ class Loaded {
     Pool pool(threads, model.thread_scratch_bytes);
     uint64_t total = 1, done = 0;  // one more for prepare
     for (int i = 0; i < model.weight_count; i++) total += byte_count(i);
+    for (int i = 0; i < model.weight_count; i++) require_factors(i, sources);
     for (int i = 0; i < model.weight_count; i++) {
       if (cancel) throw aborted();
-      place(pool, i, std::move(sources[size_t(i)]), copy && model.weights[i].retained);
+      if (weights_[size_t(i)] == nullptr) place(pool, i, std::move(sources[size_t(i)]), copy && model.weights[i].retained);
       progress(done += byte_count(i), total);
     }
     if (cancel) throw aborted();
@@ -128,7 +150,9 @@ class Loaded {
     } else {
       owned_[at] = Memory(size_t(n) * size, spec.name);
       weights_[at] = owned_[at].data();
-      convert_all(pool, spec, source.stored, from, owned_[at].data(), n);
+      if (is_quantised(spec.dtype) && !is_quantised(source.stored)) quantise_all(pool, i, source.stored, from);
+      else if (source.scale != nullptr) dequantise_all(pool, i, source, from);
+      else convert_all(pool, spec, source.stored, from, owned_[at].data(), n);
       mapped_[at] = MappedRange();
     }
     if (spec.below != 0) {
@@ -139,6 +163,63 @@ class Loaded {
                     "has an element outside [0, " + std::to_string(below) + ") at " + std::to_string(outside), spec.name);
       }
     }
+  }
+
+  // The weight that holds the factors of a quantised one.
+  int scales_of(int i) const {
+    const std::string name = std::string(model_.weights[i].name) + ".scale";
+    for (int j = 0; j < model_.weight_count; j++)
+      if (name == model_.weights[j].name) return j;
+    throw Fault("native-failure", "a quantised weight has no factors", model_.weights[i].name);
+  }
+
+  // Factors that come with a weight, before any memory is taken.
+  void require_factors(int i, const std::vector<Source>& sources) const {
+    const Source& source = sources[size_t(i)];
+    if (!is_quantised(source.stored) || source.kind == Source::Kind::zeros) return;
+    const bool kept = is_quantised(model_.weights[i].dtype);
+    const Source* const scale = kept ? &sources[size_t(scales_of(i))] : source.scale.get();
+    if (scale == nullptr) throw Fault("native-failure", "a quantised weight comes without factors", model_.weights[i].name);
+    const int64_t n = kept ? count(scales_of(i)) : count(i) / source.shared;
+    if (scale->kind == Source::Kind::zeros) return;
+    const int64_t bad = first_bad_factor(SourceRange(*scale, uint64_t(n) * 4).data(), n);
+    if (bad >= 0) {
+      throw Fault("weights-scale-invalid", "has a factor that is no finite number from 0, at " + std::to_string(bad), model_.weights[i].name);
+    }
+  }
+
+  // Quantised elements into floats.
+  void dequantise_all(Pool& pool, int i, const Source& source, const char* from) {
+    const int64_t size = source.shared * source.inner, n = count(i);
+    if (n == 0) return;
+    const SourceRange factors(*source.scale, uint64_t(n / source.shared) * 4);
+    const Factors by = {factors.data(), source.shared, source.inner};
+    in_pieces(pool, n / size, size, [&](int64_t begin, int64_t end) {
+      dequantise(source.stored, from, by, model_.weights[i].dtype, owned_[size_t(i)].data(), begin, end);
+    });
+  }
+
+  // Floats into rows of bytes, and the weight that holds their factors.
+  void quantise_all(Pool& pool, int i, DType stored, const char* from) {
+    const TensorSpec& spec = model_.weights[i];
+    const size_t scales = size_t(scales_of(i));
+    const int64_t width = spec.dims[spec.rank - 1], rows = count(int(scales));
+    owned_[scales] = Memory(size_t(rows) * 4, model_.weights[scales].name);
+    weights_[scales] = owned_[scales].data();
+    std::atomic<int64_t> first{rows};
+    in_pieces(pool, rows, width, [&](int64_t begin, int64_t end) {
+      float* const factors = reinterpret_cast<float*>(owned_[scales].data());
+      const int64_t row = quantise(stored, from, width, spec.dtype, owned_[size_t(i)].data(), factors, begin, end);
+      for (int64_t known = first; row >= 0 && row < known && !first.compare_exchange_weak(known, row);) {}
+    });
+    if (first < rows) throw Fault("weights-not-finite", "has an element that is not finite in row " + std::to_string(first), spec.name);
+  }
+
+  // body(begin, end) for items of `size` elements each, some thousand elements at a time.
+  template <class Body>
+  static void in_pieces(Pool& pool, int64_t items, int64_t size, const Body& body) {
+    const int64_t piece = std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(1, size));
+    pool.parallel((items + piece - 1) / piece, [&](int64_t at, int) { body(at * piece, std::min(items, (at + 1) * piece)); });
   }
 
   static void convert_all(Pool& pool, const TensorSpec& spec, DType stored, const char* from, void* to, int64_t n) {

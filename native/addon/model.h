@@ -12,10 +12,10 @@ namespace addon {
 class Device;
 }
 
-enum class DType : uint8_t { f32, f16, bf16, i32, i64 };
+enum class DType : uint8_t { f32, f16, bf16, i32, i64, i8, f8 };
 
 constexpr size_t dtype_bytes(DType d) {
-  return d == DType::i64 ? 8 : (d == DType::f16 || d == DType::bf16) ? 2 : 4;
+  return d == DType::i64 ? 8 : (d == DType::f16 || d == DType::bf16) ? 2 : (d == DType::i8 || d == DType::f8) ? 1 : 4;
 }
 
 // Symbolic dims are stored as -(1 + index into Model::symbols).

@@ -12,6 +12,10 @@ struct F16 {
 struct BF16 {
   uint16_t bits;
 };
+// 4 bits of exponent, 3 of fraction; all ones are NaN, and nothing is infinite: up to 448, steps of 2^-9 below 2^-6.
+struct F8 {
+  uint8_t bits;
+};
 
 inline uint32_t float_bits(float x) {
   uint32_t u;
@@ -28,6 +32,13 @@ inline float float_of_bits(uint32_t u) {
 inline float to_float(float x) { return x; }
 inline float to_float(int32_t x) { return static_cast<float>(x); }
 inline float to_float(int64_t x) { return static_cast<float>(x); }
+inline float to_float(int8_t x) { return static_cast<float>(x); }
+inline float to_float(F8 x) {
+  // Exponent and fraction in f32's places, the exponent's bias corrected; without an exponent one too many is taken off again.
+  const uint32_t magnitude = x.bits & 0x7fu, moved = magnitude << 20;
+  const float wide = magnitude < 8 ? float_of_bits(moved + 0x3c800000u) - 0x1p-6f : float_of_bits(moved + 0x3c000000u);
+  return float_of_bits(float_bits(wide) | (magnitude == 0x7f ? 0x7fc00000u : 0u) | (x.bits & 0x80u) << 24);
+}
 inline float to_float(BF16 x) { return float_of_bits(static_cast<uint32_t>(x.bits) << 16); }
 inline float to_float(F16 x) {
   // Exponent and mantissa moved into f32's places, then scaled by 2^112: right for subnormals too.
@@ -57,6 +68,21 @@ inline F16 to_f16(float x) {
   return {static_cast<uint16_t>(bits | (u >> 16 & 0x8000u))};
 }
 
+// To the nearest, ties to even; beyond the largest the largest.
+inline F8 to_f8(float x) {
+  const uint32_t u = float_bits(x), magnitude = u & 0x7fffffffu;
+  uint32_t bits;
+  if (magnitude > 0x7f800000u) {
+    bits = 0x7f;
+  } else if (magnitude < 0x3c800000u) {  // below 2^-6: adding 2^14 rounds at 2^-9
+    bits = float_bits(float_of_bits(magnitude) + 0x1p14f) - 0x46800000u;
+  } else {
+    bits = (magnitude - 0x3c000000u + 0x7ffffu + ((magnitude >> 20) & 1u)) >> 20;
+    bits = bits < 0x7e ? bits : 0x7e;
+  }
+  return {static_cast<uint8_t>(bits | (u >> 24 & 0x80u))};
+}
+
 template <class I>
 inline I to_integer(float x) {
   // Both bounds are powers of two, so exact in f32; NaN fails both comparisons.
@@ -66,7 +92,7 @@ inline I to_integer(float x) {
   return x == x ? static_cast<I>(x) : 0;
 }
 
-// float → F16, BF16: nearest, ties to even. float → integers: towards zero, saturating, NaN → 0. i64 → i32: low bits.
+// float → F16, BF16, F8: nearest, ties to even. float → integers: towards zero, saturating, NaN → 0. i64 → i32: low bits.
 template <class To, class From>
 inline To convert(From x) {
   constexpr bool integers = std::is_integral_v<To> && std::is_integral_v<From>;
@@ -75,6 +101,7 @@ inline To convert(From x) {
   else if constexpr (std::is_same_v<To, float>) return to_float(x);
   else if constexpr (std::is_same_v<To, BF16>) return to_bf16(to_float(x));
   else if constexpr (std::is_same_v<To, F16>) return to_f16(to_float(x));
+  else if constexpr (std::is_same_v<To, F8>) return to_f8(to_float(x));
   else return to_integer<To>(to_float(x));
 }
 

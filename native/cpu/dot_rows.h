@@ -29,7 +29,8 @@ class DotQuery {
   alignas(64) float arranged_[STEP > LANES ? D : 1];
 };
 
-inline void add_products(const float* q, const float* row, Vec& sum) { sum = multiply_add(load(q), load(row), sum); }
+template <class E>
+inline void add_products(const float* q, const E* row, Vec& sum) { sum = multiply_add(load(q), load(row), sum); }
 inline void add_products(const float* q, const BF16* row, Vec& sum) {
   const IntVec pairs = load_pairs(row);
   sum = multiply_add(load(q + LANES), second_of_pairs(pairs), multiply_add(load(q), first_of_pairs(pairs), sum));

@@ -19,11 +19,15 @@ inline void prefetch_bytes(const void* from, int64_t bytes) {
 
 // Sums columns [First, Last) of the R rows of tokens [begin, end). A column's sum runs over the rows in order, so how
 // columns and tokens are cut changes no bit. Constant bounds: the loops over a row's lines unroll, worth a third of the time.
-template <int64_t N, int64_t D, int64_t R, int64_t C, int64_t G, int64_t First, int64_t Last, class E>
-inline void pool_columns(int64_t begin, int64_t end, const E* table, const int32_t* slot, int64_t ldslot,
+template <int64_t N, int64_t D, int64_t R, int64_t C, int64_t G, int64_t First, int64_t Last, class Table>
+inline void pool_columns(int64_t begin, int64_t end, Table table, const int32_t* slot, int64_t ldslot,
                          const float* scores, int64_t ldscores, float* y, int64_t ldy) {
   constexpr int64_t slice = D / C, ahead = std::min(kPoolAhead, R);
-  const auto ask = [&](int32_t s) { prefetch_bytes(table + clamp_slot(s, G * N) % N * D + First, (Last - First) * int64_t(sizeof(E))); };
+  const auto ask = [&](int32_t s) {
+    const int64_t row = clamp_slot(s, G * N) % N;
+    prefetch_bytes(element(table, row * D + First), (Last - First) * int64_t(sizeof(*element(table, 0))));
+    prefetch_scale(table, row);
+  };
   for (int64_t j = 0; j < ahead; j++) ask(slot[begin * ldslot + j]);
   for (int64_t t = begin; t < end; t++) {
     const int32_t* slots = slot + t * ldslot;
@@ -33,10 +37,10 @@ inline void pool_columns(int64_t begin, int64_t end, const E* table, const int32
       if (j + ahead < R) ask(slots[j + ahead]);
       else if (t + 1 < end) ask(slots[ldslot + j + ahead - R]);
       const int64_t s = clamp_slot(slots[j], G * N);
-      const E* row = table + s % N * D;
+      const auto* row = element(table, s % N * D);
       float* to = yt + s / N * D;
       for (int64_t c = 0; c < C; c++) {
-        const Vec weight = splat(scores[t * ldscores + j * C + c]);
+        const Vec weight = splat(scaled(table, s % N, scores[t * ldscores + j * C + c]));
         const int64_t stop = std::min(Last, (c + 1) * slice);
         int64_t d = std::max(First, c * slice);
         for (; d + LANES <= stop; d += LANES) store(to + d, multiply_add(weight, load(row + d), load(to + d)));
@@ -50,9 +54,9 @@ inline void pool_columns(int64_t begin, int64_t end, const E* table, const int32
 }
 
 // table [N,D], slot [T,R], scores [T,R,C] → y [T,G,D]: row = slot mod N goes to group slot div N; columns
-// [c*D/C, (c+1)*D/C) are weighted by score c. Slots are clamped to [0, G*N). D divisible by C.
-template <int64_t N, int64_t D, int64_t R, int64_t C, int64_t G, class E>
-void gather_pool(Pool& pool, int64_t T, const E* table, const int32_t* slot, int64_t ldslot, const float* scores,
+// [c*D/C, (c+1)*D/C) are weighted by score c. Table: a pointer, or ScaledRows, whose factors go to the scores. Slots are clamped to [0, G*N). D divisible by C.
+template <int64_t N, int64_t D, int64_t R, int64_t C, int64_t G, class Table>
+void gather_pool(Pool& pool, int64_t T, Table table, const int32_t* slot, int64_t ldslot, const float* scores,
                  int64_t ldscores, float* y, int64_t ldy) {
   static_assert(D % C == 0, "column slices are equal");
   // Few tokens: pieces of columns too, at least two cache lines wide.

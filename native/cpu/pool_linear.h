@@ -1,17 +1,19 @@
 // Pooled rows, projected (UltraMem §1 steps 12-14), tile of tokens by tile: while the products of one tile keep the multipliers
 // busy, the rows of the next are fetched. Apart, the fetching of rows far away and the products would each wait for the other.
 #pragma once
+#include <utility>
+
 #include "gather_pool.h"
 #include "linear.h"
 
 namespace ultramem {
 
 // Asks for the rows of consecutive tokens, a few cache lines a call.
-template <int64_t N, int64_t D, int64_t R, class E>
+template <int64_t N, int64_t D, int64_t R, class Table>
 class RowsAhead {
  public:
   // Rows of `slots` (tokens · R, token stride ld), all asked for after about `calls` calls.
-  RowsAhead(const E* table, const int32_t* slots, int64_t ld, int64_t tokens, int64_t calls)
+  RowsAhead(Table table, const int32_t* slots, int64_t ld, int64_t tokens, int64_t calls)
       : table_(table), slots_(slots), ld_(ld), rows_(tokens * R), lines_((rows_ * LINES + calls - 1) / (calls > 0 ? calls : 1)) {}
 
   void operator()() {
@@ -19,7 +21,9 @@ class RowsAhead {
       if (line_ == LINES) {
         if (row_ == rows_) return;
         const int64_t slot = slots_[row_ / R * ld_ + row_ % R];
-        at_ = reinterpret_cast<const char*>(table_ + (slot < 0 ? 0 : slot % N) * D);
+        const int64_t row = slot < 0 ? 0 : slot % N;
+        at_ = reinterpret_cast<const char*>(element(table_, row * D));
+        prefetch_scale(table_, row);
         row_++;
         line_ = 0;
       }
@@ -29,8 +33,8 @@ class RowsAhead {
   }
 
  private:
-  static constexpr int64_t LINES = (D * int64_t(sizeof(E)) + 63) / 64;
-  const E* const table_;
+  static constexpr int64_t LINES = (D * int64_t(sizeof(*element(std::declval<Table>(), 0))) + 63) / 64;
+  const Table table_;
   const int32_t* const slots_;
   const int64_t ld_, rows_, lines_;
   int64_t row_ = 0, line_ = LINES;
@@ -45,8 +49,8 @@ constexpr size_t pool_linear_scratch() {
 }
 
 // gather_pool into pooled (T, G·D), then linear over packed [OUT, G·D] into y (T, OUT); the same bits as one after the other.
-template <int64_t N, int64_t D, int64_t R, int64_t C, int64_t G, int64_t OUT, class E, class W>
-void pool_linear(Pool& pool, int64_t T, const E* table, const int32_t* slot, int64_t ldslot, const float* scores, int64_t ldscores,
+template <int64_t N, int64_t D, int64_t R, int64_t C, int64_t G, int64_t OUT, class Table, class W>
+void pool_linear(Pool& pool, int64_t T, Table table, const int32_t* slot, int64_t ldslot, const float* scores, int64_t ldscores,
                  float* pooled, const W* packed, float* y, int64_t ldy) {
   constexpr int64_t K = G * D, PANELS = (OUT + PANEL - 1) / PANEL;
   constexpr bool ROUNDS = linear_scratch<OUT, K, W>() > 0;
@@ -66,7 +70,7 @@ void pool_linear(Pool& pool, int64_t T, const E* table, const int32_t* slot, int
     // The tile that most likely is this thread's next.
     const int64_t next = start(tile + threads), ahead = start(tile + threads + 1) - next;
     const int64_t calls = PANELS * ((tokens + TILE_ROWS - 1) / TILE_ROWS) * ((K + kStep - 1) / kStep);
-    RowsAhead<N, D, R, E> besides(table, slot + next * ldslot, ldslot, ahead, calls);
+    RowsAhead<N, D, R, Table> besides(table, slot + next * ldslot, ldslot, ahead, calls);
     if constexpr (ROUNDS) {
       BF16* const rounded = reinterpret_cast<BF16*>(pool.scratch(worker));
       round_rows<K>(tokens, rows, K, rounded);

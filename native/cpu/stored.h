@@ -1,4 +1,4 @@
-// Vectors of elements as they are stored: f32 as it is, bf16 widened. Arithmetic is always f32.
+// Vectors of elements as they are stored: f32 as it is, bf16, bytes and f8 widened. Arithmetic is always f32.
 #pragma once
 #include "convert.h"
 #include "simd.h"
@@ -11,12 +11,57 @@ using UintVec = uint32_t __attribute__((vector_size(LANES * 4)));
 inline Vec load(const BF16* p) {
   return Vec(__builtin_convertvector(*reinterpret_cast<const HalfVecAt*>(p), UintVec) << 16);
 }
-inline Vec load_first(const BF16* p, int n) {
+
+using ByteVecAt = int8_t __attribute__((vector_size(LANES), aligned(1), may_alias));
+using UnsignedByteVecAt = uint8_t __attribute__((vector_size(LANES), aligned(1), may_alias));
+
+inline Vec load(const int8_t* p) {
+  return __builtin_convertvector(__builtin_convertvector(*reinterpret_cast<const ByteVecAt*>(p), IntVec), Vec);
+}
+
+// As to_float(F8), lane by lane.
+inline Vec load(const F8* p) {
+  const IntVec bits = __builtin_convertvector(*reinterpret_cast<const UnsignedByteVecAt*>(p), IntVec);
+  const IntVec magnitude = bits & 0x7f, moved = magnitude << 20;
+  const Vec below = Vec(moved + 0x3c800000) - 0x1p-6f;
+  const IntVec small = magnitude < 8, none = magnitude == 0x7f;
+  const IntVec wide = (IntVec(below) & small) | ((moved + 0x3c000000) & ~small);
+  return Vec((wide | (none & 0x7fc00000)) | (bits & 0x80) << 24);
+}
+
+template <class E>
+inline Vec load_first(const E* p, int n) {
   Vec v{};
   for (int i = 0; i < LANES; i++)
     if (i < n) v[i] = to_float(p[i]);
   return v;
 }
+
+// Rows of a quantised table, and the factor of each.
+template <class E>
+struct ScaledRows {
+  const E* elements;
+  const float* scale;
+};
+template <class E>
+ScaledRows(const E*, const float*) -> ScaledRows<E>;
+
+// Element `at` of a table, rows of it without factors or with.
+template <class E>
+inline const E* element(const E* table, int64_t at) { return table + at; }
+template <class E>
+inline const E* element(const ScaledRows<E>& table, int64_t at) { return table.elements + at; }
+
+// A weight of row `row`, times what the row is to be multiplied with.
+template <class E>
+inline float scaled(const E*, int64_t, float weight) { return weight; }
+template <class E>
+inline float scaled(const ScaledRows<E>& table, int64_t row, float weight) { return weight * table.scale[row]; }
+
+template <class E>
+inline void prefetch_scale(const E*, int64_t) {}
+template <class E>
+inline void prefetch_scale(const ScaledRows<E>& table, int64_t row) { __builtin_prefetch(table.scale + row, 0, 2); }
 
 using PairsAt = int32_t __attribute__((vector_size(LANES * 4), aligned(2), may_alias));
 inline IntVec load_pairs(const BF16* p) { return *reinterpret_cast<const PairsAt*>(p); }

@@ -10,10 +10,22 @@ struct F16 {
 struct BF16 {
   unsigned short bits;
 };
+// 4 bits of exponent, 3 of fraction; all ones are NaN, and nothing is infinite: up to 448, steps of 2^-9 below 2^-6.
+struct F8 {
+  unsigned char bits;
+};
 
 __device__ inline float to_float(float x) { return x; }
 __device__ inline float to_float(int x) { return float(x); }
 __device__ inline float to_float(long long x) { return float(x); }
+__device__ inline float to_float(signed char x) { return float(x); }
+__device__ inline float to_float(F8 x) {
+  // Exponent and fraction in f32's places, the exponent's bias corrected; without an exponent one too many is taken off again.
+  const unsigned magnitude = x.bits & 0x7fu, moved = magnitude << 20;
+  const float below = __uint_as_float(moved + 0x3c800000u) - __uint_as_float(0x3c800000u);
+  const unsigned wide = magnitude < 8 ? __float_as_uint(below) : moved + 0x3c000000u;
+  return __uint_as_float((magnitude == 0x7f ? 0x7fc00000u : wide) | (x.bits & 0x80u) << 24);
+}
 __device__ inline float to_float(BF16 x) { return __uint_as_float(unsigned(x.bits) << 16); }
 __device__ inline float to_float(F16 x) {
   // Exponent and mantissa moved into f32's places, then scaled by 2^112: right for subnormals too.

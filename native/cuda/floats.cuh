@@ -1,4 +1,4 @@
-// Runs of f32 or bf16 elements, computed with as floats: loads and stores as wide as alignment allows, dot products, sums over
+// Runs of f32, bf16, i8 or f8 elements, computed with as floats: loads and stores as wide as alignment allows, dot products, sums over
 // lanes.
 #pragma once
 #include "convert.cuh"
@@ -51,6 +51,40 @@ __device__ inline void copy_floats(float* to, const BF16* from) {
   } else {
     to[0] = to_float(from[0]);
   }
+}
+
+// Four bytes of a word, the lowest first.
+__device__ inline void split_bytes(unsigned word, float* to, signed char) {
+#pragma unroll
+  for (int i = 0; i < 4; i++) to[i] = to_float((signed char)(word >> 8 * i & 0xffu));
+}
+__device__ inline void split_bytes(unsigned word, float* to, F8) {
+#pragma unroll
+  for (int i = 0; i < 4; i++) to[i] = to_float(F8{(unsigned char)(word >> 8 * i & 0xffu)});
+}
+template <int COUNT, class E>
+__device__ inline void copy_bytes(float* to, const E* from) {
+  static_assert(sizeof(E) == 1 && (COUNT == 1 || COUNT == 2 || COUNT == 4 || COUNT == 8));
+  if constexpr (COUNT == 8) {
+    const uint2 v = *reinterpret_cast<const uint2*>(from);
+    split_bytes(v.x, to, E{}), split_bytes(v.y, to + 4, E{});
+  } else if constexpr (COUNT == 4) {
+    split_bytes(*reinterpret_cast<const unsigned*>(from), to, E{});
+  } else if constexpr (COUNT == 2) {
+    float both[4];
+    split_bytes(*reinterpret_cast<const unsigned short*>(from), both, E{});
+    to[0] = both[0], to[1] = both[1];
+  } else {
+    to[0] = to_float(from[0]);
+  }
+}
+template <int COUNT>
+__device__ inline void copy_floats(float* to, const signed char* from) {
+  copy_bytes<COUNT>(to, from);
+}
+template <int COUNT>
+__device__ inline void copy_floats(float* to, const F8* from) {
+  copy_bytes<COUNT>(to, from);
 }
 
 // COUNT floats, 8, 4, 2 or 1, written as elements in accesses as wide as copy_floats reads.

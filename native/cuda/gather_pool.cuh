@@ -8,10 +8,10 @@ namespace ultramem::cuda {
 // table (N, D), slot (T, R), scores (T, R, C) → y (T, G, D): row = slot mod N goes to group slot div N; columns
 // [c*D/C, (c+1)*D/C) are weighted by score c. Slots are clamped to [0, G*N). Token strides LD….
 // LANES lanes hold LANES·VEC columns; the other lanes of a warp, and the WARPS warps of a piece, share the rows among them
-// and add up in fixed order. A piece is a token and a run of columns; a block of 8 warps has 8 / WARPS of them.
+// and add up in fixed order. `scale`: the factor of each row of a quantised table (N), or null. A piece is a token and a run of columns; a block of 8 warps has 8 / WARPS of them.
 template <int N, int D, int R, int C, int G, int LD_SLOT, int LD_SCORES, int LDY, int LANES, int WARPS, int VEC,
           class V, class S, class Y>
-__device__ inline void gather_pool(int tokens, const V* table, const int* slot, const S* scores, Y* y) {
+__device__ inline void gather_pool(int tokens, const V* table, const float* scale, const int* slot, const S* scores, Y* y) {
   static_assert(D % C == 0 && G <= 16 && (WARPS == 1 || WARPS == 8));
   static_assert(VEC == 1 || D / C % VEC == 0, "a load lies in one slice");
   constexpr int WIDTH = LANES * VEC, CHUNKS = (D + WIDTH - 1) / WIDTH, SHARES = 32 / LANES * WARPS, AHEAD = G > 8 ? 2 : 4;
@@ -41,6 +41,8 @@ __device__ inline void gather_pool(int tokens, const V* table, const int* slot, 
         s = s < 0 ? 0 : s >= (long long)(G) * N ? (long long)(G) * N - 1 : s;
         group[i] = int(s / N);
         weight[i] = load_float(weights + j * C);
+        // Only bytes have factors; for others the parameter is not there, and nothing is asked at run time.
+        if constexpr (sizeof(V) == 1) weight[i] *= scale[s % N];
         copy_floats<VEC>(row[i], table + s % N * D + d);
       }
     }
@@ -84,6 +86,13 @@ __device__ inline void gather_pool(int tokens, const V* table, const int* slot, 
       store_float(to + g * D + begin + column, sum);
     }
   }
+}
+
+// A table without factors.
+template <int N, int D, int R, int C, int G, int LD_SLOT, int LD_SCORES, int LDY, int LANES, int WARPS, int VEC,
+          class V, class S, class Y>
+__device__ inline void gather_pool(int tokens, const V* table, const int* slot, const S* scores, Y* y) {
+  gather_pool<N, D, R, C, G, LD_SLOT, LD_SCORES, LDY, LANES, WARPS, VEC>(tokens, table, nullptr, slot, scores, y);
 }
 
 }  // namespace ultramem::cuda

@@ -159,7 +159,7 @@ function readArgument(argument: Reader, sizes: ReadonlyMap<string, number>): Rea
   const bytes = sizes.get(buffer);
   if (bytes === undefined) throw argument.get('buffer').wrong('a buffer of the memory of its launch');
   const offset = argument.get('offset').integer(0, bytes);
-  const size = dtypeBytes[argument.get('dtype').matches(/^(?:f32|f16|bf16|i32|i64)$/, 'a dtype') as DType];
+  const size = dtypeBytes[argument.get('dtype').matches(/^(?:f32|f16|bf16|i32|i64|i8|f8)$/, 'a dtype') as DType];
   const shape = argument.get('shape').items(16);
   const strides = argument.get('strides').items(16);
   if (strides.length !== shape.length) throw argument.get('strides').wrong('as many as the shape has');

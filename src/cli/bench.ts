@@ -2,7 +2,7 @@
 
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
-import type { Precision } from '../compile.ts';
+import type { Precision, TableType } from '../compile.ts';
 import type { Bench } from '../profile/index.ts';
 import { readModel } from './open-session.ts';
 import {
@@ -15,6 +15,7 @@ import {
   pastOption,
   precisionOption,
   randomWeightsOption,
+  tablesOption,
   wholeNumber,
 } from './options.ts';
 import { plainTable } from './table.ts';
@@ -25,6 +26,7 @@ interface BenchFlags {
   readonly threads?: readonly number[];
   readonly target: 'cpu' | 'cuda' | 'simt';
   readonly precision: Precision;
+  readonly tables?: TableType;
   readonly march: string;
   readonly config?: string;
   readonly weights?: string;
@@ -56,6 +58,7 @@ export function benchVerb(terminal: Terminal): Command {
     .addOption(configOption())
     .addOption(new Option('--target <target>', 'what runs the steps').choices(['cpu', 'cuda', 'simt']).default('cpu'))
     .addOption(precisionOption())
+    .addOption(tablesOption())
     .addOption(marchOption())
     .addOption(pastOption())
     .addOption(new Option('--rounds <n>', 'rounds').argParser(wholeNumber(1, 1000)).default(9))
@@ -86,7 +89,7 @@ export function benchVerb(terminal: Terminal): Command {
     });
 }
 
-function text({ model, target, precision, weights, machine, rounds, steps }: Bench): string {
+function text({ model, target, precision, tables, weights, machine, rounds, steps }: Bench): string {
   const head = ['T', 'threads', 'median ms', '±', 'least ms', 'tokens/s', 'held ms', 'calls', 'a step of'];
   const table = new Table(plainTable(head, [0, 1, 2, 3, 4, 5, 6, 7]));
   for (const { tokens, threads, median, spread, min, tokensPerSecond, held, calls, holds } of steps) {
@@ -94,6 +97,6 @@ function text({ model, target, precision, weights, machine, rounds, steps }: Ben
     table.push([tokens, threads, ...times, Math.round(tokensPerSecond), held.toPrecision(2), calls, holds]);
   }
   const { processor, cores, node } = machine;
-  const title = `${model}, ${target}, ${precision}, ${weights} weights, ${rounds} rounds`;
+  const title = `${model}, ${target}, ${precision}${tables === undefined ? '' : `, tables as ${tables}`}, ${weights} weights, ${rounds} rounds`;
   return `${title}\n${processor}, ${cores} cores, Node ${node}\n\n${table.toString()}`;
 }

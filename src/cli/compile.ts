@@ -3,11 +3,11 @@
 import { relative } from 'node:path';
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
-import type { KernelResources } from '../compile.ts';
+import type { KernelResources, Precision, TableType } from '../compile.ts';
 import { debugLevel } from '../support/env.ts';
 import { optionNeeded } from '../support/errors/cli.ts';
 import { readModel } from './open-session.ts';
-import { configOption, examples, jsonOption, marchOption, precisionOption } from './options.ts';
+import { configOption, examples, jsonOption, marchOption, precisionOption, tablesOption } from './options.ts';
 import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -19,7 +19,8 @@ interface CompileOptions {
   readonly keep?: boolean;
   readonly allowSpill?: string;
   readonly march: string;
-  readonly precision: 'f32' | 'bf16';
+  readonly precision: Precision;
+  readonly tables?: TableType;
   readonly json?: boolean;
 }
 
@@ -31,6 +32,7 @@ export function compileVerb(terminal: Terminal): Command {
     .option('--out <folder>', 'where to put the result (default: generated/<name>)')
     .addOption(new Option('--target <target>', 'what to compile for').choices(['cpu', 'cuda', 'simt']).default('cpu'))
     .addOption(precisionOption())
+    .addOption(tablesOption())
     .addOption(marchOption())
     .option(
       '--arch <list>',
@@ -63,6 +65,7 @@ export function compileVerb(terminal: Terminal): Command {
       const built = await compile(model, {
         target: options.target,
         precision: options.precision,
+        tables: options.tables,
         march: options.march,
         arch: options.arch?.split(','),
         allowSpills: options.allowSpill?.split(',').map((kernel) => kernel.trim()),

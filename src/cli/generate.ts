@@ -11,6 +11,7 @@ import {
   marchOption,
   numberBetween,
   precisionOption,
+  tablesOption,
   targetOption,
   threadsOption,
   wholeNumber,
@@ -58,6 +59,7 @@ export function generateVerb(terminal: Terminal): Command {
     .option('--echo', 'print the prompt first')
     .addOption(targetOption())
     .addOption(precisionOption())
+    .addOption(tablesOption())
     .addOption(marchOption())
     .addOption(threadsOption())
     .addOption(jsonOption())

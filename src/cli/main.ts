@@ -10,6 +10,7 @@ import { describeFailure } from './failure.ts';
 import { generateVerb } from './generate.ts';
 import { inspectVerb } from './inspect.ts';
 import { profileVerb } from './profile.ts';
+import { quantizeVerb } from './quantize.ts';
 import { replayVerb } from './replay.ts';
 import { runVerb } from './run.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
@@ -25,6 +26,7 @@ export const verbs = [
   inspectVerb,
   profileVerb,
   benchVerb,
+  quantizeVerb,
   doctorVerb,
 ] as const;
 

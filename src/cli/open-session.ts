@@ -1,6 +1,6 @@
 // A model file, weights and a target → a session. What `generate` and `run` begin with.
 
-import type { Model, Precision } from '../compile.ts';
+import type { Model, Precision, TableType } from '../compile.ts';
 import type { Observe, Session } from '../runtime/index.ts';
 import { readConfig, type Target, tellTarget } from './options.ts';
 import type { Terminal } from './terminal.ts';
@@ -10,6 +10,7 @@ export interface SessionFlags {
   readonly config?: string;
   readonly target: Target;
   readonly precision: Precision;
+  readonly tables?: TableType;
   readonly march: string;
   readonly threads?: number;
   readonly weights: string;
@@ -34,6 +35,7 @@ export async function openSession(
   return openModel(model, flags.weights, {
     target: flags.target,
     precision: flags.precision,
+    tables: flags.tables,
     march: flags.march,
     threads: flags.threads,
     maxSequences,

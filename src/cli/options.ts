@@ -61,6 +61,12 @@ export const precisionOption = (): Option =>
     .choices(['f32', 'bf16'])
     .default('f32');
 
+export const tablesOption = (): Option =>
+  new Option(
+    '--tables <type>',
+    'how weights are stored that steps read row by row: as bytes with a scale per row, a quarter of f32 (default: by --precision)',
+  ).choices(['int8', 'fp8']);
+
 export const marchOption = (): Option =>
   new Option('--march <isa>', 'instruction set to build for: native, x86-64-v3, x86-64, …').default('native');
 

@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
-import type { Precision } from '../compile.ts';
+import type { Precision, TableType } from '../compile.ts';
 import type { Bytes, Figures, Profile, ProfiledStep } from '../profile/index.ts';
 import { cannotObserve } from '../support/errors/session.ts';
 import { readModel } from './open-session.ts';
@@ -15,6 +15,7 @@ import {
   pastOption,
   precisionOption,
   randomWeightsOption,
+  tablesOption,
   targets,
 } from './options.ts';
 import { plainTable } from './table.ts';
@@ -27,6 +28,7 @@ interface ProfileFlags {
   readonly weights?: string;
   readonly past?: number;
   readonly precision: Precision;
+  readonly tables?: TableType;
   readonly fuse: boolean;
   readonly each?: boolean;
   readonly traceEvents?: string;
@@ -57,6 +59,7 @@ export function profileVerb(terminal: Terminal): Command {
     .addOption(randomWeightsOption())
     .addOption(configOption())
     .addOption(precisionOption())
+    .addOption(tablesOption())
     .addOption(new Option('--target <target>', 'what counts: simt').choices([...targets]).default('simt'))
     .addOption(pastOption())
     .option('--no-fuse', 'count the graph as the model file writes it: what fusion is measured against')
@@ -76,9 +79,9 @@ export function profileVerb(terminal: Terminal): Command {
     .action(async (file: string, flags: ProfileFlags) => {
       const { profile, traceEvents } = await import('../profile/index.ts');
       if (flags.target !== 'simt') throw cannotObserve('kernels are counted by simt alone', `target ${flags.target}`);
-      const { tokens, weights, past, precision, fuse } = flags;
+      const { tokens, weights, past, precision, tables, fuse } = flags;
       const result = await profile(await readModel(terminal, file, flags), {
-        ...{ tokens, weights, past, precision, fuse, signal: terminal.signal },
+        ...{ tokens, weights, past, precision, tables, fuse, signal: terminal.signal },
         onProgress: (stage, fraction) => terminal.progress(stage, fraction),
       });
       if (flags.traceEvents !== undefined) {

@@ -10,6 +10,7 @@ import {
   jsonOption,
   marchOption,
   precisionOption,
+  tablesOption,
   targetOption,
   threadsOption,
 } from './options.ts';
@@ -33,6 +34,7 @@ export function runVerb(terminal: Terminal): Command {
     .addOption(configOption())
     .addOption(targetOption())
     .addOption(precisionOption())
+    .addOption(tablesOption())
     .addOption(marchOption())
     .addOption(threadsOption())
     .addOption(jsonOption())

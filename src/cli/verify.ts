@@ -2,6 +2,7 @@
 
 import Table from 'cli-table3';
 import { Command } from 'commander';
+import type { Precision, TableType } from '../compile.ts';
 import { nothingToVerify } from '../support/errors/cli.ts';
 import type { CaseReport } from '../verify/verify-case.ts';
 import {
@@ -10,6 +11,7 @@ import {
   marchOption,
   precisionOption,
   type Target,
+  tablesOption,
   targetOption,
   tellTarget,
   threadsOption,
@@ -20,7 +22,8 @@ import type { Terminal } from './terminal.ts';
 interface VerifyFlags {
   readonly target: Target;
   readonly march: string;
-  readonly precision: 'f32' | 'bf16';
+  readonly precision: Precision;
+  readonly tables?: TableType;
   readonly threads?: number;
   readonly all?: boolean;
   readonly json?: boolean;
@@ -33,6 +36,7 @@ export function verifyVerb(terminal: Terminal): Command {
     .option('--all', 'list every tensor, not only the worst and the wrong ones')
     .addOption(targetOption())
     .addOption(precisionOption())
+    .addOption(tablesOption())
     .addOption(marchOption())
     .addOption(threadsOption())
     .addOption(jsonOption())
@@ -44,7 +48,7 @@ export function verifyVerb(terminal: Terminal): Command {
     .action(async (path: string, flags: VerifyFlags) => {
       const { openGoldens } = await import('../verify/golden.ts');
       const { verifyCase } = await import('../verify/verify-case.ts');
-      const { target, precision, march, threads } = flags;
+      const { target, precision, tables, march, threads } = flags;
       const reports: CaseReport[] = [];
       const onTarget = tellTarget(terminal);
       for (const golden of await openGoldens(path)) {
@@ -54,6 +58,7 @@ export function verifyVerb(terminal: Terminal): Command {
         const report = await verifyCase(golden, {
           target,
           precision,
+          tables,
           march,
           threads,
           signal: terminal.signal,
@@ -77,7 +82,7 @@ export function verifyVerb(terminal: Terminal): Command {
 const rules = `
 A case holds in.*, w.*, mid.* and out.*, and says its kind and config. Floats must agree within 1e-5 relative l2, and each
 element within 1e-4 of (root mean square + its magnitude). Indices must be equal, but neighbours whose scores lie closer
-than 1e-5 of the scores' standard deviation may change places. With --precision bf16, values are held to what the
+than 1e-5 of the scores' standard deviation may change places. With --precision bf16 or --tables, values are held to what the
 interpreter computes when it stores them the same way, within 1e-2; choices to the scores that they reach, since rounding lets
 close ones fall otherwise. How far the outputs then lie from the reference is told. The interpreter is held to every mid.*, the cpu target to
 those that fusion keeps, always the retrieved slots and their scores.`;

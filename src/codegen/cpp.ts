@@ -4,13 +4,15 @@ import type { Count, View } from '../plan/types.ts';
 import { tokenForm } from '../plan/views.ts';
 import type { DType } from '../support/dtype.ts';
 
-/** C++ element types; f16 and bf16 are storage types of native/cpu/convert.h. */
+/** C++ element types; f16, bf16 and f8 are storage types of native/cpu/convert.h. */
 export const elementType = {
   f32: 'float',
   f16: 'F16',
   bf16: 'BF16',
   i32: 'int32_t',
   i64: 'int64_t',
+  i8: 'int8_t',
+  f8: 'F8',
 } as const satisfies Record<DType, string>;
 
 /** The shortest literal that reads back as the same f32. */

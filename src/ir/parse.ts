@@ -1,6 +1,6 @@
 // Text → graph; the inverse of print. Faults are `ir-syntax` errors with line and column.
 
-import { type DType, dtypes } from '../support/dtype.ts';
+import { type DType, dtypes, quantisedDtypes } from '../support/dtype.ts';
 import { deepFreeze } from '../support/freeze.ts';
 import { didYouMean } from '../support/suggest.ts';
 import { inferTypes } from './build-node.ts';
@@ -189,8 +189,9 @@ function attr(scan: Scanner): Attr {
 function typeOf(scan: Scanner, draft: Draft): Type {
   const at = scan.position;
   const word = scan.identifier('a type');
-  const dtype = dtypes.find((known): known is DType => known === word);
-  if (!dtype) throw scan.error(`no element type is called "${word}"`, at, didYouMean(word, dtypes).trim());
+  const known = [...dtypes, ...quantisedDtypes];
+  const dtype = known.find((one): one is DType => one === word);
+  if (!dtype) throw scan.error(`no element type is called "${word}"`, at, didYouMean(word, known).trim());
   scan.token('[');
   const shape: Dim[] = [];
   while (!scan.takes(']')) {

@@ -1,5 +1,7 @@
 // Walking dense row-major tensors in an arbitrary axis order.
 
+import type { Tensor } from '../support/tensor.ts';
+
 /** Elements between neighbours along each axis of a row-major shape. */
 export function stridesOf(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length);
@@ -44,11 +46,7 @@ export function forEachRow(
 }
 
 /** `source` with its axes reordered: axis i of the result is axis perm[i] of the source. */
-export function permuted<A extends Float32Array | Int32Array | Uint16Array | BigInt64Array>(
-  source: A,
-  shape: readonly number[],
-  perm: readonly number[],
-): A {
+export function permuted<A extends Tensor['data']>(source: A, shape: readonly number[], perm: readonly number[]): A {
   const result = source.slice() as A;
   const strides = stridesOf(shape);
   const view = perm.map((axis) => strides[axis]!);

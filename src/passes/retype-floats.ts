@@ -2,6 +2,7 @@
 
 import type { Graph, Node, Type, ValueId } from '../ir/graph.ts';
 import { makeNode, ordered, Uses } from '../ir/index.ts';
+import type { dtypes } from '../support/dtype.ts';
 import { deepFreeze } from '../support/freeze.ts';
 
 /** Which f32 values become bf16, and what nodes take. */
@@ -24,7 +25,7 @@ export function retypeFloats(graph: Graph, { isNarrow, taken }: Storage): Graph 
   for (const node of graph.nodes) for (const { id } of node.results) ids.add(id);
 
   /** The value with this element type, by a cast where it is stored with another. */
-  const as = (id: ValueId, dtype: Type['dtype']): ValueId => {
+  const as = (id: ValueId, dtype: (typeof dtypes)[number]): ValueId => {
     const type = typeOf(id);
     if (type.dtype === dtype) return id;
     const producer = uses.producer(id);
@@ -46,7 +47,10 @@ export function retypeFloats(graph: Graph, { isNarrow, taken }: Storage): Graph 
     inputs: node.inputs.map((id, i) => operandOf(node, id, i)),
     results: node.results.map(({ id }) => ({ id, type: typeOf(id) })),
   }));
-  const outputs = graph.outputs.map(({ name, value }) => ({ name, value: as(value, uses.type(value).dtype) }));
+  const outputs = graph.outputs.map(({ name, value }) => ({
+    name,
+    value: uses.type(value).dtype === 'f32' ? as(value, 'f32') : value,
+  }));
   return deepFreeze({
     ...graph,
     weights: graph.weights.map((weight) => ({ ...weight, type: typeOf(weight.id) })),

@@ -104,13 +104,14 @@ export interface KernelForms {
   };
   gather_pool: {
     constants: Sizes<'N' | 'D' | 'R' | 'C' | 'G'>;
-    reads: 'table' | 'slot' | 'scores';
+    /** `scale`: a factor for each row of a quantised table; null for others. */
+    reads: 'table' | 'scale' | 'slot' | 'scores';
     writes: 'y';
   };
   /** gather_pool and the linear [out, G·D] that reads what it pools. */
   pool_linear: {
     constants: Sizes<'N' | 'D' | 'R' | 'C' | 'G' | 'out' | 'ldy'>;
-    reads: 'table' | 'slot' | 'scores' | 'packed';
+    reads: 'table' | 'scale' | 'slot' | 'scores' | 'packed';
     writes: 'pooled' | 'y';
   };
 }

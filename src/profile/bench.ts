@@ -2,7 +2,7 @@
 
 import { availableParallelism, cpus } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Model, Precision } from '../compile.ts';
+import type { Model, Precision, TableType } from '../compile.ts';
 import { describeModel, loadCompiled } from '../open-model.ts';
 import type { Engine, NativeModel } from '../runtime/index.ts';
 import { optionInvalid } from '../support/errors/session.ts';
@@ -50,6 +50,7 @@ export interface Bench {
   readonly model: string;
   readonly target: 'cpu' | 'cuda' | 'simt';
   readonly precision: Precision;
+  readonly tables: TableType | undefined;
   readonly weights: 'random' | 'given';
   /** What the times belong to. */
   readonly machine: { readonly processor: string; readonly cores: number; readonly node: string };
@@ -70,6 +71,7 @@ export async function bench(model: Model, options: BenchOptions): Promise<Bench>
     tokens,
     target = 'cpu',
     precision = 'f32',
+    tables,
     march,
     past,
     rounds = 9,
@@ -85,6 +87,7 @@ export async function bench(model: Model, options: BenchOptions): Promise<Bench>
   const loaded = await loadCompiled(model, weights, {
     target,
     precision,
+    tables,
     march,
     signal,
     ...(onProgress && { onProgress }),
@@ -109,6 +112,7 @@ export async function bench(model: Model, options: BenchOptions): Promise<Bench>
       model: loaded.model.name,
       target,
       precision,
+      tables,
       weights: options.weights === undefined ? 'random' : 'given',
       machine: {
         processor: cpus()[0]?.model.trim() ?? 'unknown',

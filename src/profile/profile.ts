@@ -1,6 +1,6 @@
 // Kernel by kernel, what a step had to move and compute beside what its kernels did, counted by the simt target.
 
-import { type Model, type Precision, translate } from '../compile.ts';
+import { type Model, type Precision, type TableType, translate } from '../compile.ts';
 import { describeModel, loadCompiled } from '../open-model.ts';
 import type { DeviceLaunch } from '../plan/device/launch.ts';
 import { leastTraffic, type Run, type StepShape, type Traffic, trafficOf } from '../plan/device/traffic.ts';
@@ -70,6 +70,7 @@ export interface Profile {
   readonly model: string;
   readonly target: 'simt';
   readonly precision: Precision;
+  readonly tables: TableType | undefined;
   readonly fused: boolean;
   readonly weights: 'random' | 'given';
   readonly steps: readonly ProfiledStep[];
@@ -84,13 +85,14 @@ const SEED = 1;
  * @throws UltramemError too-many-tokens, option-invalid, kernel-finding, aborted, and what compiling and loading throw
  */
 export async function profile(model: Model, options: ProfileOptions): Promise<Profile> {
-  const { tokens, weights, past, precision = 'f32', fuse = true, signal, onProgress } = options;
-  const plan = translate(model, { target: 'simt', precision, fuse }).plan as DevicePlan;
+  const { tokens, weights, past, precision = 'f32', tables, fuse = true, signal, onProgress } = options;
+  const plan = translate(model, { target: 'simt', precision, tables, fuse }).plan as DevicePlan;
   requireSteps(plan, tokens);
   const random = weights === undefined ? randomWeights(describeModel(model), SEED) : weights;
   const loaded = await loadCompiled(model, random, {
     target: 'simt',
     precision,
+    tables,
     fuse,
     signal,
     ...(onProgress && { onProgress }),
@@ -105,6 +107,7 @@ export async function profile(model: Model, options: ProfileOptions): Promise<Pr
       model: plan.name,
       target: 'simt',
       precision,
+      tables,
       fused: fuse,
       weights: weights === undefined ? 'random' : 'given',
       steps,

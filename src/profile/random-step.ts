@@ -1,6 +1,6 @@
 // Weights and inputs for a model that is to be counted or timed, not used: random, the same for the same seed, within all bounds.
 
-import type { Precision } from '../compile.ts';
+import type { Precision, TableType } from '../compile.ts';
 import type { Run } from '../plan/device/traffic.ts';
 import { FEW_TOKENS } from '../plan/variants.ts';
 import { convert } from '../runtime/convert.ts';
@@ -22,6 +22,7 @@ export interface StepsOptions {
   readonly past?: number | undefined;
   /** How weights, states and values are stored; see CompileOptions. */
   readonly precision?: Precision | undefined;
+  readonly tables?: TableType | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((stage: string, fraction?: number) => void) | undefined;
 }

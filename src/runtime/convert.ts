@@ -13,10 +13,32 @@ const readable: Readonly<Partial<Record<StoredDType, readonly DType[]>>> = {
   BF16: ['bf16', 'f32'],
   I32: ['i32', 'i64'],
   I64: ['i64', 'i32'],
+  I8: ['i8'],
+  F8_E4M3: ['f8'],
 };
+
+/** The format's name of an element type. */
+export const storedName = {
+  f32: 'F32',
+  f16: 'F16',
+  bf16: 'BF16',
+  i32: 'I32',
+  i64: 'I64',
+  i8: 'I8',
+  f8: 'F8_E4M3',
+} as const satisfies Record<DType, StoredDType>;
 
 /** The dtypes that a stored dtype can be read as, its own first; empty where it cannot be read. */
 export const readableAs = (stored: StoredDType): readonly DType[] => readable[stored] ?? [];
+
+/** Elements of a float type as f32, from the bytes that they are stored as. */
+export function valuesOf(bytes: Uint8Array, stored: StoredDType): Float32Array {
+  const [own] = readableAs(stored);
+  if (own === 'f32') return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  if (own !== 'f16' && own !== 'bf16') throw new RangeError(`${stored} is no float`);
+  const data = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+  return convert({ dtype: own, shape: [data.length], data }, 'f32').data;
+}
 
 /** The value of a 16-bit IEEE float. */
 export function f16ToNumber(bits: number): number {

@@ -27,8 +27,8 @@ export {
   type SafetensorsFiles,
   type StoredDType,
   type StoredTensor,
-  writeSafetensors,
 } from './safetensors.ts';
+export { writeSafetensors } from './safetensors-write.ts';
 export {
   type Choice,
   checkSampling,

@@ -5,7 +5,7 @@ import type { Tensor } from '../support/tensor.ts';
 import type { DescribedSymbol, DescribedTensor, DescribedWeight } from './description.ts';
 
 /** Version of this interface; `api` of the addon must equal it. */
-export const addonApi = 2;
+export const addonApi = 3;
 
 export interface NativeVariant {
   readonly name: string;
@@ -30,10 +30,18 @@ export interface NativeDescription {
   readonly prepareBytes: number;
 }
 
-/** Elements of a weight: bytes of a file from `begin` on, an array, or null for zeros. `dtype` is the stored one. */
-export type NativeSource =
+/** Where elements are: bytes of a file from `begin` on, or an array. `dtype` is the stored one. */
+export type NativePlace =
   | { readonly path: string; readonly begin: number; readonly dtype: DType }
-  | { readonly data: Tensor['data']; readonly dtype: DType }
+  | { readonly data: Tensor['data']; readonly dtype: DType };
+
+/**
+ * Elements of a weight; null for zeros. Quantised ones that the model wants as floats come with their scales: element (block, k, i)
+ * of blocks of shared × inner has scale (block, i).
+ */
+export type NativeSource =
+  | NativePlace
+  | (NativePlace & { readonly scale: NativePlace; readonly shared: number; readonly inner: number })
   | null;
 
 export interface NativeWeights {

@@ -14,21 +14,30 @@ import {
   stepFailed,
 } from '../support/errors/session.ts';
 import { traceUnwritable } from '../support/errors/trace.ts';
-import { safetensorsTruncated, weightsUnreadable, weightsValueRange } from '../support/errors/weights.ts';
+import {
+  safetensorsTruncated,
+  weightsNotFinite,
+  weightsScaleInvalid,
+  weightsUnreadable,
+  weightsValueRange,
+} from '../support/errors/weights.ts';
 import { UltramemError } from '../support/errors.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
 import { choiceWords } from './choice-words.ts';
+import { readableAs } from './convert.ts';
 import { type ModelDescription, type SymbolValues, sizesOf, type TokenizerDescription } from './description.ts';
 import type { Engine, EngineStep, LoadedModel } from './engine.ts';
 import {
   addonApi,
   type LaunchCounters,
   type NativeAddon,
+  type NativePlace,
   type NativeSession,
   type NativeSource,
   type NativeWeights,
   type Observe,
 } from './native-addon.ts';
+import type { StoredTensor } from './safetensors.ts';
 import type { Choice } from './sampling.ts';
 import { Staging } from './staging.ts';
 import { awake } from './stay-awake.ts';
@@ -208,9 +217,15 @@ function checkThreads(threads: number): number {
   throw optionInvalid('threads', threads, 'an integer from 1 to 1024');
 }
 
-function nativeSource({ found }: MatchedWeight): NativeSource {
+function nativeSource({ found, scale }: MatchedWeight): NativeSource {
   if (found === undefined) return null;
-  const dtype = storedDtype(found).toLowerCase() as DType;
+  if (scale === undefined) return nativePlace(found);
+  const { shared, inner } = scale;
+  return { ...nativePlace(found), scale: nativePlace(scale.found), shared, inner };
+}
+
+function nativePlace(found: StoredTensor | Tensor): NativePlace {
+  const [dtype] = readableAs(storedDtype(found)) as [DType];
   return 'path' in found ? { path: found.path, begin: found.begin, dtype } : { data: found.data, dtype };
 }
 
@@ -243,6 +258,10 @@ function fromNative(error: unknown, source: string, what: string, signal: AbortS
       return safetensorsTruncated(subject ?? source, 'it is shorter than when its header was read');
     case 'weights-unreadable':
       return weightsUnreadable(subject ?? source, error.message, error);
+    case 'weights-not-finite':
+      return weightsNotFinite(source, subject ?? '', error.message);
+    case 'weights-scale-invalid':
+      return weightsScaleInvalid(source, subject ?? '', error.message);
     case 'weights-value-range':
       return weightsValueRange(source, subject ?? '', error.message);
     default:

@@ -1,9 +1,8 @@
 // Weight files: one .safetensors, an index of shards, or a folder with either. Opening reads headers only.
 
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { type DType, dtypeBytes } from '../support/dtype.ts';
+import type { DType } from '../support/dtype.ts';
 import {
   safetensorsTruncated,
   weightsDtypeUnsupported,
@@ -11,19 +10,12 @@ import {
   weightsNameUnknown,
   weightsNotFound,
   weightsUnreadable,
-  weightsUnwritable,
   weightsValueRange,
 } from '../support/errors/weights.ts';
 import { didYouMean } from '../support/suggest.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
 import { convert, readableAs } from './convert.ts';
-import {
-  headerLength,
-  parseHeader,
-  type SafetensorsHeader,
-  type StoredDType,
-  type StoredTensor,
-} from './safetensors-header.ts';
+import { headerLength, parseHeader, type SafetensorsHeader, type StoredTensor } from './safetensors-header.ts';
 
 export type { StoredDType, StoredTensor } from './safetensors-header.ts';
 
@@ -74,51 +66,19 @@ export async function readSafetensors(path: string): Promise<Record<string, Tens
   return Object.fromEntries(tensors);
 }
 
-const storedName = { f32: 'F32', f16: 'F16', bf16: 'BF16', i32: 'I32', i64: 'I64' } as const satisfies Record<
-  DType,
-  StoredDType
->;
+/** Bytes of a stored tensor, read piece by piece. */
+export interface TensorBytes extends AsyncDisposable {
+  /** @throws UltramemError safetensors-truncated, weights-unreadable */
+  read(at: number, length: number): Promise<Uint8Array>;
+}
 
-/**
- * Writes tensors as one .safetensors file: complete or not at all. Same tensors, same bytes.
- * @throws UltramemError weights-unwritable
- */
-export async function writeSafetensors(
-  path: string,
-  tensors: Readonly<Record<string, Tensor>>,
-  metadata: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  // Widest elements first, then by name: every tensor starts aligned to its own element size.
-  const entries = Object.entries(tensors).sort(
-    ([a, x], [b, y]) => dtypeBytes[y.dtype] - dtypeBytes[x.dtype] || (a < b ? -1 : 1),
-  );
-  const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
-  let offset = 0;
-  for (const [name, { dtype, shape, data }] of entries) {
-    header[name] = { dtype: storedName[dtype], shape, data_offsets: [offset, (offset += data.byteLength)] };
-  }
-  const text = Buffer.from(JSON.stringify(header));
-  // Spaces up to the next multiple of 64, so that mapped weights start on a cache line.
-  const head = Buffer.alloc(8 + text.length + (((-(8 + text.length) % 64) + 64) % 64), ' ');
-  head.writeBigUInt64LE(BigInt(head.length - 8));
-  text.copy(head, 8);
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    const handle = await open(temporary, 'wx');
-    try {
-      await handle.appendFile(head);
-      for (const [, { data }] of entries) {
-        await handle.appendFile(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-      }
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw weightsUnwritable(path, cause);
-  }
+/** Opens the file of a tensor. */
+export async function openTensor({ path, begin }: StoredTensor): Promise<TensorBytes> {
+  const handle = await openFile(path);
+  return {
+    read: (at, length) => readBytes(handle, path, begin + at, length),
+    [Symbol.asyncDispose]: () => handle.close(),
+  };
 }
 
 async function locate(path: string): Promise<string> {

@@ -2,13 +2,15 @@
 
 import type { DType } from './dtype.ts';
 
-/** Host arrays per element type. f16 and bf16 are kept as raw 16-bit patterns. */
+/** Host arrays per element type. f16 and bf16 are kept as raw 16-bit patterns, f8 as raw bytes. */
 export interface HostArrays {
   f32: Float32Array;
   f16: Uint16Array;
   bf16: Uint16Array;
   i32: Int32Array;
   i64: BigInt64Array;
+  i8: Int8Array;
+  f8: Uint8Array;
 }
 
 /** A dense row-major tensor in host memory. `data.length` is the product of `shape`. */
@@ -25,6 +27,8 @@ const arrays = {
   bf16: Uint16Array,
   i32: Int32Array,
   i64: BigInt64Array,
+  i8: Int8Array,
+  f8: Uint8Array,
 } as const;
 
 /** A zero-filled tensor. */

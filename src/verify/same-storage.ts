@@ -1,7 +1,7 @@
-// What a model of bf16 must compute: the interpreter on the same graph, with values stored the same way. Rounding lets close
+// What a model that stores narrow must compute: the interpreter on the same graph, with values stored the same way. Rounding lets close
 // choices fall otherwise, so choices are held to the scores they reach, and what follows from them is compared as they fell.
 
-import { fusedGraph, type Model, type Precision, type TranslateOptions, trace } from '../compile.ts';
+import { fusedGraph, type Model, type Precision, type TableType, type TranslateOptions, trace } from '../compile.ts';
 import { loadInterpreted } from '../interpret-engine.ts';
 import { type Graph, type Node, Uses, type ValueId } from '../ir/index.ts';
 import type { InputValue, WeightsLike } from '../runtime/index.ts';
@@ -16,7 +16,8 @@ export interface ComputedStep {
   readonly inputs: Readonly<Record<string, InputValue>>;
   readonly sequences: number;
   readonly outputs: Readonly<Record<string, Tensor>>;
-  readonly precision: Exclude<Precision, 'f32'>;
+  readonly precision: Precision;
+  readonly tables: TableType | undefined;
   /** Whose storage it is. */
   readonly target: NonNullable<TranslateOptions['target']>;
 }
@@ -25,9 +26,9 @@ export interface ComputedStep {
 export async function expectedInStorage(
   model: Model,
   weights: WeightsLike,
-  { inputs, sequences, outputs, precision, target }: ComputedStep,
+  { inputs, sequences, outputs, precision, tables, target }: ComputedStep,
 ): Promise<{ expected: Record<string, Tensor>; choices: Comparison[] }> {
-  const graph = fusedGraph(trace(model), { taps: true, precision, target });
+  const graph = fusedGraph(trace(model), { taps: true, precision, tables, target });
   const chosen = chosenValues(graph, outputs);
   const choices: Comparison[] = [];
   const settle = (node: Node, own: readonly Tensor[]): readonly Tensor[] => {

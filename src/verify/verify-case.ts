@@ -62,16 +62,18 @@ export async function verifyCase(golden: Golden, options: VerifyOptions): Promis
   });
   const outputs = await session.forward(step.inputs, { signal: options.signal });
   const computed = named(outputs);
-  if (options.precision === 'bf16') {
+  const { precision = 'f32', tables } = options;
+  if (precision !== 'f32' || tables !== undefined) {
     const given = {
       inputs: step.inputs,
       sequences: step.sequences,
       outputs,
-      precision: options.precision,
+      precision,
+      tables,
       target: target === 'cpu' ? target : ('simt' as const),
     };
     const { expected, choices } = await expectedInStorage(model, golden.files, given);
-    const comparisons = [...compareAll(computed, named(expected), limits.bf16), ...choices];
+    const comparisons = [...compareAll(computed, named(expected), limits[precision]), ...choices];
     const fromReference = await distances(golden, computed);
     const state = comparisons.length > 0 && comparisons.every((c) => c.ok) ? 'passed' : 'failed';
     return { name, kind, state, reason: undefined, comparisons, notKept: [], fromReference };
@@ -92,7 +94,7 @@ export async function verifyCase(golden: Golden, options: VerifyOptions): Promis
   return { name, kind, state, reason: undefined, comparisons, notKept: absent.filter((n) => !required(n)) };
 }
 
-/** How far outputs lie from the reference's, whose values nothing rounds: what bf16 costs a model that was trained without it. */
+/** How far outputs lie from the reference's, whose values nothing rounds: what rounding costs a model that was trained without it. */
 async function distances(golden: Golden, computed: Readonly<Record<string, Tensor>>): Promise<Comparison[]> {
   const expected = Object.entries(await goldenTensors(golden, 'out.'));
   return compareAll(computed, Object.fromEntries(expected.map(([n, want]) => [n, laidOut(n, want, computed[n])])));

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'no
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import type { NativeAddon } from '../../src/runtime/native-addon.ts';
-import { writeSafetensors } from '../../src/runtime/safetensors.ts';
+import { writeSafetensors } from '../../src/runtime/safetensors-write.ts';
 import { readSwitch } from '../../src/support/env.ts';
 import { type Tensor, tensor } from '../../src/support/tensor.ts';
 import { freshFolder } from '../build-folder.ts';

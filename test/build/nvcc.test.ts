@@ -183,13 +183,15 @@ if (nvcc !== undefined) {
     assert.match(readFileSync(join(keep, `one.compute_${able[0]}.ptx`), 'utf8'), '.visible .entry twice');
   });
 
-  for (const [precision, architectures] of [
-    ['f32', ['75', '80', '86', '89', '90', '100', '120']],
-    ['bf16', ['75', '80', '120']],
+  for (const [precision, tables, architectures] of [
+    ['f32', undefined, ['75', '80', '86', '89', '90', '100', '120']],
+    ['bf16', undefined, ['75', '80', '120']],
+    ['f32', 'int8', ['80']],
+    ['bf16', 'fp8', ['80']],
   ] as const) {
-    test(`bytes-lm in ${precision} for ${architectures.join(', ')}, every kernel without a spill`, async () => {
+    test(`bytes-lm in ${precision}${tables === undefined ? '' : `, tables in ${tables}`} for ${architectures.join(', ')}, every kernel without a spill`, async () => {
       const able = architectures.filter((arch) => found.architectures.includes(`sm_${arch}`));
-      const stages = translate(bytesLm, { target: 'cuda', precision });
+      const stages = translate(bytesLm, { target: 'cuda', precision, tables });
       const sources = [...stages.files].filter(([path]) => path.endsWith('.cu'));
       const { resources } = await buildFatbins({
         nvcc: found,

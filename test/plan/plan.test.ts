@@ -11,6 +11,7 @@ import { ALIGNMENT, align, placeBuffers } from '../../src/plan/arena.ts';
 import { makePlan } from '../../src/plan/plan.ts';
 import type { CpuPlan } from '../../src/plan/plans.ts';
 import type { AnyLaunch, Schedule, View } from '../../src/plan/types.ts';
+import { dtypeBytes } from '../../src/support/dtype.ts';
 import { f32, GraphDraft } from '../graph-draft.ts';
 import { cases } from '../ops/cases.ts';
 import { mergeCases } from '../ops/merge-cases.ts';
@@ -85,7 +86,7 @@ for (const [name, plan] of Object.entries(plans)) {
             (at, dim, axis) => at + ((typeof dim === 'number' ? dim : T) - 1) * view.strides[axis]!,
             view.offset,
           );
-          const bytes = { f32: 4, f16: 2, bf16: 2, i32: 4, i64: 8 }[view.dtype];
+          const bytes = dtypeBytes[view.dtype];
           assert.ok((last + 1) * bytes <= buffer.bytes, `${launch.kernel}: ${view.buffer}[${last}]`);
         }
       }

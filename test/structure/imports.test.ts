@@ -27,6 +27,8 @@ const mayImport: Record<string, readonly string[]> = {
     'open-model.ts',
     'trace-run.ts',
     'replay.ts',
+    'quantise.ts',
+    'bits-per-byte.ts',
     'profile',
     'runtime',
     'verify',
@@ -40,6 +42,8 @@ const mayImport: Record<string, readonly string[]> = {
   'open-model.ts': ['compile.ts', 'interpret-engine.ts', 'machine.ts', 'dsl', 'runtime', 'support'],
   'machine.ts': ['build', 'support'],
   'trace-run.ts': ['compile.ts', 'build', 'codegen', 'runtime', 'support'],
+  'quantise.ts': ['runtime', 'support'],
+  'bits-per-byte.ts': ['open-model.ts', 'compile.ts', 'runtime', 'support'],
   'replay.ts': ['build', 'codegen', 'support'],
 };
 

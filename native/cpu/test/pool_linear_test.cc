@@ -39,7 +39,37 @@ static void check(int64_t T) {
   });
 }
 
+// The same of a table of bytes.
+static void check_scaled(int64_t T) {
+  constexpr int64_t N = 50, D = 32, R = 12, C = 2, G = 4, OUT = 96, K = G * D;
+  Random random{static_cast<uint64_t>(T)};
+  std::vector<int8_t> rows(N * D);
+  for (int8_t& x : rows) x = static_cast<int8_t>(random.below(255) - 127);
+  const auto scale = random.floats(N), weight = random.floats(OUT * K);
+  const ScaledRows table{rows.data(), scale.data()};
+  const auto slot = Rows<int32_t>::indices(random, T, R, G * N);
+  const auto scores = Rows<float>::random(random, T, R * C);
+  std::vector<float> packed(packed_elements<float>(OUT, K) + 64), pooled(T * K);
+  float* const panels = reinterpret_cast<float*>(round_up(reinterpret_cast<size_t>(packed.data()), 64));
+  Rows<float> wanted(T, OUT, 5);
+  {
+    Pool pool(1, linear_scratch<OUT, K, float>());
+    pack_linear(pool, OUT, K, weight.data(), K, 1, panels);
+    gather_pool<N, D, R, C, G>(pool, T, table, slot.ptr(), slot.stride, scores.ptr(), scores.stride, pooled.data(), K);
+    linear<OUT, K>(pool, T, pooled.data(), K, panels, wanted.ptr(), wanted.stride);
+  }
+  for_thread_counts("scaled pool_linear", pool_linear_scratch<OUT, K, float>(), [&](Pool& pool) {
+    Rows<float> y(T, OUT, 5);
+    pool_linear<N, D, R, C, G, OUT>(pool, T, table, slot.ptr(), slot.stride, scores.ptr(), scores.stride, pooled.data(), panels, y.ptr(),
+                                    y.stride);
+    expect("scaled pool_linear", y, 0, [&](int64_t t, int64_t n) { return wanted.at(t, n); });
+    return bytes(y.data);
+  });
+}
+
 int main() {
+  check_scaled(5);
+  check_scaled(130);
   for (int64_t T : {1, 17, 24, 49, 130}) {
     check<50, 32, 12, 2, 4, 96>(T);
     check<50, 32, 12, 2, 4, 96, BF16>(T);

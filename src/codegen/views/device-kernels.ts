@@ -8,13 +8,15 @@ import { comment, count, f32Literal, f64Literal, i32Literal, ints } from '../cpp
 import { expressionBody } from './elementwise.ts';
 import { plural, type ScheduleNames } from './schedule.ts';
 
-/** Element types of device code, which includes no headers; f16 and bf16 are types of native/cuda/convert.cuh. */
+/** Element types of device code, which includes no headers; f16, bf16 and f8 are types of native/cuda/convert.cuh. */
 const deviceType: Readonly<Record<DType, string>> = {
   f32: 'float',
   f16: 'F16',
   bf16: 'BF16',
   i32: 'int',
   i64: 'long long',
+  i8: 'signed char',
+  f8: 'F8',
 };
 
 /** Line of the model file that a launch comes from. */

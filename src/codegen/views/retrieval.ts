@@ -98,10 +98,14 @@ export const rescoreTopkView = ({ constants: c, reads, writes }: Launch<'rescore
   };
 };
 
+/** A table as kernels take it: the address of its rows, with that of their scales where they have any. */
+const rowsOf = (table: View, scale: View | null): string =>
+  scale === null ? pointer(table) : `ScaledRows{${pointer(table)}, ${pointer(scale)}}`;
+
 export const gatherPoolView = ({ constants: c, reads, writes }: Launch<'gather_pool'>): KernelView => ({
   header: 'gather_pool',
   sizes: [c.N, c.D, c.R, c.C, c.G].join(', '),
-  table: pointer(reads.table as View),
+  table: rowsOf(reads.table as View, reads.scale),
   slot: pointer(reads.slot as View),
   ldSlot: firstStride(reads.slot as View),
   scores: pointer(reads.scores as View),
@@ -113,7 +117,7 @@ export const gatherPoolView = ({ constants: c, reads, writes }: Launch<'gather_p
 export const poolLinearView = ({ constants: c, reads, writes }: Launch<'pool_linear'>): KernelView => ({
   header: 'pool_linear',
   sizes: [c.N, c.D, c.R, c.C, c.G, c.out].join(', '),
-  table: pointer(reads.table as View),
+  table: rowsOf(reads.table as View, reads.scale),
   slot: pointer(reads.slot as View),
   ldSlot: firstStride(reads.slot as View),
   scores: pointer(reads.scores as View),

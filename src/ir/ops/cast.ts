@@ -1,7 +1,7 @@
 // Change of element type.
 
 import { type DType, dtypes } from '../../support/dtype.ts';
-import { fromBf16, fromF16, toBf16, toF16 } from '../../support/float-bits.ts';
+import { fromBf16, fromF8, fromF16, toBf16, toF16 } from '../../support/float-bits.ts';
 import { type Tensor, zeros } from '../../support/tensor.ts';
 import { oneOf } from '../attributes.ts';
 import { op } from '../op.ts';
@@ -13,6 +13,8 @@ function read(x: Tensor): (i: number) => number {
       return (i) => fromF16(x.data[i]!);
     case 'bf16':
       return (i) => fromBf16(x.data[i]!);
+    case 'f8':
+      return (i) => fromF8(x.data[i]!);
     case 'i64':
       return (i) => Number(x.data[i]!);
     default:
@@ -30,9 +32,9 @@ const writers = {
   bf16: toBf16,
   i32: (v) => toInteger(v, -(2 ** 31), 2 ** 31 - 1),
   i64: (v) => toInteger(v, -(2 ** 63), 2 ** 63 - 1024),
-} as const satisfies Record<DType, (v: number) => number>;
+} as const satisfies Partial<Record<DType, (v: number) => number>>;
 
-/** `cast {dtype}`: any dtype to any. Floats round to nearest even; float to integer truncates, clamps, and takes NaN to 0. */
+/** `cast {dtype}`: any dtype to any but those of quantised rows. Floats round to nearest even; float to integer truncates, clamps, and takes NaN to 0. */
 export const cast = op({
   kind: 'cast',
   inputs: ['x'],

@@ -1,13 +1,16 @@
 // Rank scores of the selected keys alone. Made by fusion.
 
+import { dtypeBytes, isQuantised } from '../../support/dtype.ts';
 import { op } from '../op.ts';
 import { f32, shaped } from '../operands.ts';
+import { cast } from './cast.ts';
 import { einsum } from './einsum.ts';
 import { gather } from './gather.ts';
 
 /**
  * `gather_dot` (UltraMem §1.5, for selected keys): q f32[T,d], or f32[T,r,d] with a query per rank; keys f32[H,n,r,d],
- * index i32[T,H,m] → f32[T,H,m,r]: y[t,h,j,ρ] = q[t(,ρ)]·keys[h, index[t,h,j], ρ].
+ * index i32[T,H,m] → f32[T,H,m,r]: y[t,h,j,ρ] = q[t(,ρ)]·keys[h, index[t,h,j], ρ]. Keys of i8 or f8 count as
+ * the numbers they are; who quantised them multiplies by their scales.
  */
 export const gather_dot = op({
   kind: 'gather_dot',
@@ -15,16 +18,19 @@ export const gather_dot = op({
   attrs: {},
   infer(types) {
     const q = types[0]!.shape.length === 3 ? 'f32[T,r,d]' : 'f32[T,d]';
-    return shaped('gather_dot', this.inputs, types, [q, 'f32[H,n,r,d]', 'i32[T,H,m]'], (dim) => [
+    return shaped('gather_dot', this.inputs, types, [q, 'f32|i8|f8[H,n,r,d]', 'i32[T,H,m]'], (dim) => [
       f32(dim('T'), dim('H'), dim('m'), dim('r')),
     ]);
   },
   flops: ({ inputs, results, count, size }) => 2 * count(results[0]) * size(inputs[1]!.shape[3]),
   bytes: ({ inputs, results, bytes, size }) =>
-    bytes(results[0]) * (1 + size(inputs[1]!.shape[3])) + bytes(inputs[0]) + bytes(inputs[2]),
+    bytes(results[0]) * (1 + (size(inputs[1]!.shape[3]) * dtypeBytes[inputs[1]!.dtype]) / 4) +
+    bytes(inputs[0]) +
+    bytes(inputs[2]),
   run([q, keys, index], _, symbols) {
     const [rows] = gather.run([keys!, index!], { equation: 'hnrd,thm->thmrd' }, symbols);
     const equation = q!.shape.length === 3 ? 'trd,thmrd->thmr' : 'td,thmrd->thmr';
-    return einsum.run([q!, rows!], { equation }, symbols);
+    const wide = isQuantised(rows!.dtype) ? cast.run([rows!], { dtype: 'f32' }, symbols)[0]! : rows!;
+    return einsum.run([q!, wide], { equation }, symbols);
   },
 });

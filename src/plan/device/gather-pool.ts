@@ -18,6 +18,7 @@ function widest(loads: number): number {
 export const lowerGatherPool: Lower<'gather_pool'> = ({ constants: c, rows, reads: r, writes: { y }, loc }, at) => {
   atMost('gather_pool', 'groups', c.G, MAX_GROUPS, loc);
   const [table, slot, scores] = [r.table, r.slot, r.scores] as View[];
+  const scale = r.scale === null ? [] : [reads('scale', r.scale)];
   const width = Math.min(runLength(c.D / c.C, [table!], [y, firstStride(y)]), c.G > 8 ? 4 : 8);
   const most = at.rowsAtMost(rows);
   const split = most <= FEW;
@@ -31,7 +32,7 @@ export const lowerGatherPool: Lower<'gather_pool'> = ({ constants: c, rows, read
       ...[lanes, split ? WARPS : 1, width],
     ],
     rows,
-    pointers: [reads('table', table!), reads('slot', slot!), reads('scores', scores!), writes('y', y)],
+    pointers: [reads('table', table!), ...scale, reads('slot', slot!), reads('scores', scores!), writes('y', y)],
     scalars: [],
     grid: [split ? pieces : Math.ceil(pieces / WARPS), 1, 1],
     block: [WARPS * 32, 1, 1],

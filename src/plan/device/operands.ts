@@ -17,7 +17,7 @@ export const firstStride = (view: View): number => view.strides[0] ?? 0;
 
 /** The type of an element in device code. */
 export const elementOf = ({ dtype }: View): string =>
-  ({ f32: 'float', i32: 'int', i64: 'long long', f16: 'F16', bf16: 'BF16' })[dtype];
+  ({ f32: 'float', i32: 'int', i64: 'long long', f16: 'F16', bf16: 'BF16', i8: 'signed char', f8: 'F8' })[dtype];
 
 /** Whether four neighbours can be loaded at once: rows of `stride` elements begin at multiples of 16 bytes. */
 export const inFours = (view: View, ...strides: readonly number[]): boolean =>
@@ -34,7 +34,7 @@ export type RunOperand = readonly [view: View, ...strides: readonly number[]];
  * narrowest operand, as far as every operand's alignment allows; 1, 2, 4 or 8, and of f32 alone 1 or 4.
  */
 export function runLength(width: number, ...operands: readonly RunOperand[]): number {
-  const narrow = operands.some(([{ dtype }]) => dtypeBytes[dtype] === 2);
+  const narrow = operands.some(([{ dtype }]) => dtypeBytes[dtype] < 4);
   const allows = (count: number): boolean =>
     width % count === 0 &&
     operands.every(([{ dtype, offset }, ...strides]) => {

@@ -223,7 +223,10 @@ const expertLinear: Rule = {
 /** R rows of D per token, weighted and added: 2·T·R·D. */
 const gatherPool: Rule = {
   flops: ({ size, dims }) => 2 * size('slot') * last(dims('table')),
-  touches: ({ size, dims }) => ({ table: { read: size('slot') * last(dims('table')) } }),
+  touches: ({ size, dims }) => ({
+    table: { read: size('slot') * last(dims('table')) },
+    scale: { read: size('slot') },
+  }),
 };
 
 /** An element of the source for each of the result. */

@@ -156,7 +156,7 @@ function valueTable(slot: string, at: Scheduler): View | null {
   return null;
 }
 
-/** Operands: table, slot, scores. */
+/** Operands: table, slot, scores, and the scales of a quantised table. */
 export const planGatherPool: PlanOp = (node, at) => {
   const table = gapless(node, 0, at);
   const slot = rowMajor(node, 1, at);
@@ -170,7 +170,7 @@ export const planGatherPool: PlanOp = (node, at) => {
       C: sizeFromEnd(node, scores, 1),
       G: numberAttr(node, 'groups'),
     },
-    reads: { table, slot, scores },
+    reads: { table, scale: node.inputs.length > 3 ? gapless(node, 3, at) : null, slot, scores },
     writes: { y: result(node, 0, at) },
   });
 };

@@ -87,7 +87,7 @@ export const weightsDtypeUnsupported = (path: string, name: string, stored: stri
     'weights-dtype-unsupported',
     `${path}: tensor "${name}" is ${stored}, which cannot be read${wanted === undefined ? '' : ` as ${wanted}`}`,
     {
-      hint: 'Readable: F32, F16 and BF16 as f32; I64 and I32 as i64 or i32; F16 and BF16 as they are.',
+      hint: 'Readable: F32, F16 and BF16 as f32; I64 and I32 as i64 or i32; F16 and BF16 as they are; I8 and F8_E4M3 with their scales.',
       details: { path, name, stored, wanted },
     },
   );
@@ -132,11 +132,43 @@ export const weightsNameUnknown = (source: string, name: string, didYouMean: str
     details: { source, name },
   });
 
+export const weightsNotFinite = (source: string, name: string, what: string) =>
+  new UltramemError('weights-not-finite', `${source}: tensor "${name}" ${what}`, {
+    hint: 'Infinity and NaN have no place among scaled bytes; look at how the checkpoint was made.',
+    details: { source, name },
+  });
+
 export const weightsNotFound = (path: string, cause: unknown) =>
   new UltramemError('weights-not-found', `no weight file at ${path}`, {
     hint: 'Give a .safetensors file, a model.safetensors.index.json, or a folder that holds one of them.',
     cause,
     details: { path },
+  });
+
+export const weightsNothingToQuantise = (source: string, names: string) =>
+  new UltramemError(
+    'weights-nothing-to-quantise',
+    `${source}: no tensor of floats is named ${names}, or none is to be quantised`,
+    {
+      hint: 'Say --tables or --keys int8 or fp8, and with --tensors which tensors; * stands for any text.',
+      details: { source, names },
+    },
+  );
+
+export const weightsQuantisedTwice = (source: string, name: string) =>
+  new UltramemError(
+    'weights-quantised-twice',
+    `${source}: tensor "${name}" has a tensor "${name}.scale" beside it already`,
+    {
+      hint: 'Quantise the checkpoint that it was made from.',
+      details: { source, name },
+    },
+  );
+
+export const weightsScaleInvalid = (source: string, name: string, what: string) =>
+  new UltramemError('weights-scale-invalid', `${source}: the scale of tensor "${name}" ${what}`, {
+    hint: 'The file is damaged or was made by a faulty writer; quantise the checkpoint of floats again.',
+    details: { source, name },
   });
 
 export const weightsUnreadable = (path: string, what: string, cause?: unknown) =>
