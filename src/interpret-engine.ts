@@ -33,7 +33,11 @@ export function describeGraph(graph: Graph, options: { readonly taps?: boolean }
     symbols: graph.symbols,
     inputs: graph.inputs.map(({ id, type, below }) => described(id, type, below)),
     outputs: named.map(({ name, value }) => described(name, types.get(value)!)),
-    weights: graph.weights.map(({ name, type, below, optional }) => ({ ...described(name, type, below), optional })),
+    weights: graph.weights.map(({ name, type, below, optional, placement }) => ({
+      ...described(name, type, below),
+      optional,
+      placement,
+    })),
     states: graph.states.map(({ id, type }) => described(id, type)),
     ...(graph.meta.tokenizer === undefined ? {} : { tokenizer: graph.meta.tokenizer }),
   };

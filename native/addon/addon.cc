@@ -1,5 +1,5 @@
 // node-addon-api glue of an emitted model: Weights (loaded and prepared) and Session (runs steps) over ultramem_model().
-// Compiled into every model's addon. Holds no globals, so it works in worker threads. src/runtime/native-addon.ts is
+// Compiled into every model's addon. Holds no globals of an environment, so it works in worker threads. src/runtime/native-addon.ts is
 // its typed face and src/runtime/native-engine.ts its only caller, which checks arguments first.
 #include "napi_settings.h"
 

@@ -45,6 +45,7 @@ inline Napi::Array describe_tensors(Napi::Env env, const Model& model, const Ten
     tensor.Set("below", spec.below == 0 ? env.Undefined() : dim_value(env, model, spec.below));
     tensor.Set("optional", Napi::Boolean::New(env, spec.optional));
     tensor.Set("retained", Napi::Boolean::New(env, spec.retained));
+    tensor.Set("placement", spec.in_file ? "file" : "memory");
     list.Set(uint32_t(i), tensor);
   }
   return list;

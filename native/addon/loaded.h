@@ -47,7 +47,8 @@ inline std::vector<int64_t> bounds(const Model& model) {
 class Loaded {
  public:
   // Reads, converts, checks and prepares. Blocks; looks at `cancel` between tensors.
-  // copy: keep retained weights in memory of our own (huge pages, immune to changes of the file) instead of mapping them.
+  // copy: keep retained weights in memory of our own (huge pages, immune to changes of the file) instead of mapping them, but
+  // for those that stay in their file.
   Loaded(const Model& model, std::vector<Source> sources, int threads, bool copy, const std::atomic<bool>& cancel,
          const Progress& progress)
       : model_(model), weights_(size_t(model.weight_count)), mapped_(weights_.size()), owned_(weights_.size()) {
@@ -56,14 +57,16 @@ class Loaded {
     for (int i = 0; i < model.weight_count; i++) total += byte_count(i);
     for (int i = 0; i < model.weight_count; i++) {
       if (cancel) throw aborted();
-      place(pool, i, std::move(sources[size_t(i)]), copy && model.weights[i].retained);
+      place(pool, i, std::move(sources[size_t(i)]), copy && model.weights[i].retained && !model.weights[i].in_file);
       progress(done += byte_count(i), total);
     }
     if (cancel) throw aborted();
     prepared_ = Memory(model.prepared_bytes, "prepared weights");
     Memory scratch(model.prepare_bytes, "preparing weights");
     if (model.prepare != nullptr) model.prepare({&pool, weights_.data(), prepared_.data(), scratch.data()});
+    require_whole();
     if (model.open_device != nullptr) move_to(std::shared_ptr<Device>(model.open_device()));
+    require_whole();
     for (size_t i = 0; i < weights_.size(); i++) {
       if (model.weights[i].retained && device_ == nullptr) continue;
       if (device_ == nullptr) weights_[i] = nullptr;
@@ -78,6 +81,10 @@ class Loaded {
   const std::shared_ptr<Device>& device() const { return device_; }
   const void* const* weights() const { return weights_.data(); }
   const char* prepared() const { return device_ == nullptr ? prepared_.data() : static_cast<const char*>(on_device_.back().data()); }
+  // Throws Fault weights-file-changed where a mapped file lost pages; from then on always.
+  void require_whole() const {
+    for (const MappedRange& range : mapped_) range.require_whole();
+  }
   // Memory of our own; mapped files not counted.
   size_t bytes() const {
     size_t sum = prepared_.bytes();
@@ -119,7 +126,7 @@ class Loaded {
     }
     const char* from = source.bytes.data();
     if (source.kind == Source::Kind::file) {
-      mapped_[at] = MappedRange(source.path, source.begin, uint64_t(n) * dtype_bytes(source.stored));
+      mapped_[at] = MappedRange(source.path, source.begin, uint64_t(n) * dtype_bytes(source.stored), spec.in_file ? Reading::rows : Reading::whole);
       from = mapped_[at].data();
     }
     const bool as_is = source.kind == Source::Kind::file && !copy && source.stored == spec.dtype && source.begin % size == 0;
@@ -129,6 +136,7 @@ class Loaded {
       owned_[at] = Memory(size_t(n) * size, spec.name);
       weights_[at] = owned_[at].data();
       convert_all(pool, spec, source.stored, from, owned_[at].data(), n);
+      mapped_[at].require_whole();
       mapped_[at] = MappedRange();
     }
     if (spec.below != 0) {

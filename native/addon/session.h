@@ -50,9 +50,11 @@ class Session {
     while (chosen > 0 && model.variants[chosen - 1].max_tokens >= tokens) chosen--;
     if (chosen == model.variant_count) throw Fault("too-many-tokens", "no variant takes " + std::to_string(tokens) + " tokens");
     if (*cancel) throw aborted();
+    loaded_->require_whole();
     if (on_device_ != nullptr) on_device_->step(chosen, tokens, symbols, inputs, outputs, choices, cancel);
     else model.variants[chosen].step({&pool_, tokens, symbols.data(), inputs.data(), outputs.data(), loaded_->weights(), loaded_->prepared(),
                                       state_pointers_.data(), arena_.data(), cancel});
+    loaded_->require_whole();
     if (*cancel) throw aborted();
   }
 

@@ -53,6 +53,7 @@ const decoderRules: ConfigRules = {
     ...['d_model', 'n_heads', 'n_kv_heads', 'n_layers', 'mlp_hidden_size', 'activation_type', 'max_sequence_length'],
     ...['vocab_size', 'embedding_size', 'weight_tying', 'attention_layer_norm', 'layer_norm_eps', 'rope_theta'],
     ...['mem_insert_way', 'mem_knum', 'mem_kdim', 'mem_vdim', 'mem_knn', 'mem_head', 'mem_type'],
+    'mem_value_placement',
   ],
   ignored: [
     ...['flash_attention', 'attention_dropout', 'residual_dropout', 'embedding_dropout', 'precision'],
@@ -76,7 +77,8 @@ const decoderRules: ConfigRules = {
 
 /**
  * Options of a decoder from the reference's keys (`d_model`, `n_heads`, `mem_insert_way` …). Keys that only matter in training are
- * ignored. Memories are V1 with rank 2, 2 cores and expansion 4, which the reference fixes.
+ * ignored. Memories are V1 with rank 2, 2 cores and expansion 4, which the reference fixes. One key is not the reference's:
+ * `mem_value_placement`, `file` for value tables that stay in the checkpoint's file.
  * Throws `unknown-config`, and `bad-config` for what the preset does not build, such as a `block_type` other than `sequential`.
  */
 export function decoderFromConfig(given: unknown): DecoderOptions {
@@ -117,6 +119,7 @@ function memoryFromConfig(config: Config, width: number, eps: number): NonNullab
     vdim: config.count('mem_vdim'),
     knn: config.count('mem_knn'),
     heads: config.count('mem_head', 2),
+    valuePlacement: config.oneOf('mem_value_placement', ['memory', 'file'], 'memory'),
   };
   return (m, x, { prefix, taps }) => ultramemV1(m, x, { ...sizes, rank: 2, cores: 2, expansion: 4, eps, prefix, taps });
 }

@@ -24,6 +24,7 @@ import {
   topk,
   transpose,
   unstack,
+  type WeightPlacement,
   weightedSum,
 } from '../dsl/index.ts';
 
@@ -57,6 +58,8 @@ export interface UltramemV1Options {
   readonly queryConv?: { readonly kernel: number; readonly positions: I32; readonly sequence: I32 };
   /** Whether slots go through the stored permutation `shuffle_index`; default true. */
   readonly shuffle?: boolean;
+  /** Where the value table lies: see WeightOptions; default `memory`. */
+  readonly valuePlacement?: WeightPlacement;
   /** Put before every weight's name; default none. */
   readonly prefix?: string;
   /** Put before every tap's name; default `mid.`. */
@@ -93,7 +96,8 @@ export function ultramemV1(m: ModelContext, x: F32, options: UltramemV1Options):
   const tableRow = tapped('real_index', imod(slot, N)); // [T,R], below n²
 
   // Slice c of a row is weighted by core c's own score; rows are summed per virtual block (§1.13).
-  const table = m.weight(`${prefix}values_for_look_up`, [n * n, Dv]);
+  const { valuePlacement: placement = 'memory' } = options;
+  const table = m.weight(`${prefix}values_for_look_up`, [n * n, Dv], { placement });
   const R = slot.shape[1] ?? 1;
   const slices = reshape(embedding(table, tableRow), [T, R, h, Dv / h]);
   const weighted = reshape(mul(slices, reshape(scores, [T, R, h, 1])), [T, R, Dv]);

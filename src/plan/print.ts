@@ -48,7 +48,8 @@ const life = (b: Buffer): string => (b.first === b.last ? `launch ${b.first}` : 
 function launchText(launch: AnyLaunch): string {
   const constants = Object.entries(launch.constants).map(([k, v]) => `${k}=${JSON.stringify(v)}`);
   const views = (of: object) => (Object.values(of) as (View | null)[]).filter((v) => v !== null).map(viewText);
-  return `${views(launch.writes).join(', ')} = ${launch.kernel}(${views(launch.reads).join(', ')}) rows=${rowsText(launch)} {${constants.join(', ')}}${locText(launch)}`;
+  const written = views(launch.writes).join(', ');
+  return `${written === '' ? '' : `${written} = `}${launch.kernel}(${views(launch.reads).join(', ')}) rows=${rowsText(launch)} {${constants.join(', ')}}${locText(launch)}`;
 }
 
 function deviceLaunchText(launch: DeviceLaunch): string {

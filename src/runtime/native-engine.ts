@@ -14,7 +14,12 @@ import {
   stepFailed,
 } from '../support/errors/session.ts';
 import { traceUnwritable } from '../support/errors/trace.ts';
-import { safetensorsTruncated, weightsUnreadable, weightsValueRange } from '../support/errors/weights.ts';
+import {
+  safetensorsTruncated,
+  weightsFileChanged,
+  weightsUnreadable,
+  weightsValueRange,
+} from '../support/errors/weights.ts';
 import { UltramemError } from '../support/errors.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
 import { choiceWords } from './choice-words.ts';
@@ -32,14 +37,22 @@ import {
 import type { Choice } from './sampling.ts';
 import { Staging } from './staging.ts';
 import { awake } from './stay-awake.ts';
-import { type MatchedWeight, type MatchOptions, matchWeights, storedDtype, type WeightsLike } from './weights.ts';
+import {
+  type MatchedWeight,
+  type MatchOptions,
+  matchWeights,
+  requireInPlace,
+  storedDtype,
+  type WeightsLike,
+} from './weights.ts';
 
 export interface LoadOptions extends MatchOptions {
   /** Threads of loading, and of a session where it does not say; default: one per core. */
   readonly threads?: number;
   /**
    * Keep weights that steps read in memory of our own, with huge pages, in place of mapping their file; default false.
-   * Quicker look-ups, slower loading, and no harm when another process shortens the file (a mapping would end this one).
+   * Quicker look-ups, slower loading, and no harm when another process shortens the file (steps on a mapping end with the error
+   * weights-file-changed then). Tables that the model places in their file are mapped all the same.
    */
   readonly copy?: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -74,6 +87,7 @@ export async function loadNative(
   const description = addon.describe();
   const model: ModelDescription = tokenizer === undefined ? description : { ...description, tokenizer };
   const matched = await matchWeights(model, weights, options);
+  requireInPlace(matched);
   if (signal?.aborted) throw aborted('loading weights', signal.reason);
   const native = new addon.Weights();
   const threads = checkThreads(options.threads ?? availableParallelism());
@@ -241,6 +255,8 @@ function fromNative(error: unknown, source: string, what: string, signal: AbortS
       return outOfMemory(error.message, error);
     case 'safetensors-truncated':
       return safetensorsTruncated(subject ?? source, 'it is shorter than when its header was read');
+    case 'weights-file-changed':
+      return weightsFileChanged(subject ?? source, error.message);
     case 'weights-unreadable':
       return weightsUnreadable(subject ?? source, error.message, error);
     case 'weights-value-range':
