@@ -98,6 +98,7 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
     return DefineClass(env, "Weights",
                        {InstanceMethod<&WeightsObject::load>("load"), InstanceMethod<&WeightsObject::cancel>("cancel"),
                         InstanceMethod<&WeightsObject::progress>("progress"), InstanceMethod<&WeightsObject::bytes>("bytes"),
+                        InstanceMethod<&WeightsObject::memory>("memory"),
                         InstanceMethod<&WeightsObject::dispose>("dispose")});
   }
   explicit WeightsObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
@@ -164,6 +165,20 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
     return Napi::Number::New(info.Env(), call_->loaded ? double(call_->loaded->bytes()) : 0);
   }
 
+  // {own, prepared, mapped, mappedResident, inFile, inFileResident, device}, bytes
+  Napi::Value memory(const Napi::CallbackInfo& info) {
+    const WeightsMemory use = call_->loaded ? call_->loaded->memory() : WeightsMemory{};
+    Napi::Object bytes = Napi::Object::New(info.Env());
+    bytes.Set("own", double(use.own));
+    bytes.Set("prepared", double(use.prepared));
+    bytes.Set("mapped", double(use.mapped));
+    bytes.Set("mappedResident", double(use.mapped_resident));
+    bytes.Set("inFile", double(use.in_file));
+    bytes.Set("inFileResident", double(use.in_file_resident));
+    bytes.Set("device", double(use.device));
+    return bytes;
+  }
+
   // Memory goes when the last session on it has gone.
   void dispose(const Napi::CallbackInfo&) {
     call_->cancel = true;
@@ -188,7 +203,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Session",
                        {InstanceMethod<&SessionObject::step>("step"), InstanceMethod<&SessionObject::cancel>("cancel"),
-                        InstanceMethod<&SessionObject::counters>("counters"), InstanceMethod<&SessionObject::bytes>("bytes"), InstanceMethod<&SessionObject::dispose>("dispose")});
+                        InstanceMethod<&SessionObject::counters>("counters"), InstanceMethod<&SessionObject::bytes>("bytes"),
+                        InstanceMethod<&SessionObject::memory>("memory"), InstanceMethod<&SessionObject::dispose>("dispose")});
   }
 
   // new Session(weights, threads, symbols, observe?)
@@ -259,6 +275,16 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
     return Napi::Number::New(info.Env(), session_ ? double(session_->bytes()) : 0);
   }
 
+  // {states, arena, scratch}, bytes
+  Napi::Value memory(const Napi::CallbackInfo& info) {
+    const SessionMemory use = session_ ? session_->memory() : SessionMemory{};
+    Napi::Object bytes = Napi::Object::New(info.Env());
+    bytes.Set("states", double(use.states));
+    bytes.Set("arena", double(use.arena));
+    bytes.Set("scratch", double(use.scratch));
+    return bytes;
+  }
+
   // Of every launch of the last step: {name: count, …}[]
   Napi::Value counters(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
@@ -289,7 +315,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
 Napi::Value describe(const Napi::CallbackInfo& info) { return describe_model(info.Env(), ultramem_model()); }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("api", 2);
+  exports.Set("api", 3);
   exports.Set("describe", Napi::Function::New(env, describe));
   exports.Set("Weights", WeightsObject::define(env));
   exports.Set("Session", SessionObject::define(env));

@@ -44,6 +44,15 @@ inline std::vector<int64_t> bounds(const Model& model) {
   return result;
 }
 
+// Bytes of loaded weights, by where they lie. Resident ones are pages in memory now, be it for this process or another.
+struct WeightsMemory {
+  size_t own = 0;  // converted, copied, or given as bytes
+  size_t prepared = 0;
+  size_t mapped = 0, mapped_resident = 0;
+  size_t in_file = 0, in_file_resident = 0;  // of weights that stay in their file
+  size_t device = 0;
+};
+
 class Loaded {
  public:
   // Reads, converts, checks and prepares. Blocks; looks at `cancel` between tensors.
@@ -84,6 +93,18 @@ class Loaded {
   // Throws Fault weights-file-changed where a mapped file lost pages; from then on always.
   void require_whole() const {
     for (const MappedRange& range : mapped_) range.require_whole();
+  }
+  WeightsMemory memory() const {
+    WeightsMemory use;
+    use.prepared = prepared_.bytes();
+    for (const Memory& memory : owned_) use.own += memory.bytes();
+    for (const DeviceMemory& memory : on_device_) use.device += memory.bytes();
+    for (size_t i = 0; i < mapped_.size(); i++) {
+      const bool in_file = model_.weights[i].in_file;
+      (in_file ? use.in_file : use.mapped) += mapped_[i].bytes();
+      (in_file ? use.in_file_resident : use.mapped_resident) += mapped_[i].resident_bytes();
+    }
+    return use;
   }
   // Memory of our own; mapped files not counted.
   size_t bytes() const {

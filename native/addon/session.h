@@ -71,10 +71,15 @@ class Session {
 
   const Model& model() const { return loaded_->model(); }
   const std::vector<int64_t>& symbols() const { return symbols_; }
+  SessionMemory memory() const {
+    SessionMemory use = on_device_ == nullptr ? SessionMemory{0, arena_.bytes(), 0} : on_device_->memory();
+    for (const Memory& state : states_) use.states += state.bytes();
+    use.scratch = pool_.scratch_bytes();
+    return use;
+  }
   size_t bytes() const {
-    size_t sum = arena_.bytes() + (on_device_ == nullptr ? 0 : on_device_->bytes());
-    for (const Memory& state : states_) sum += state.bytes();
-    return sum;
+    const SessionMemory use = memory();
+    return use.states + use.arena;
   }
 
  private:

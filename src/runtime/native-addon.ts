@@ -3,9 +3,10 @@
 import type { DType } from '../support/dtype.ts';
 import type { Tensor } from '../support/tensor.ts';
 import type { DescribedSymbol, DescribedTensor, DescribedWeight } from './description.ts';
+import type { SessionMemory, WeightsMemory } from './memory.ts';
 
 /** Version of this interface; `api` of the addon must equal it. */
-export const addonApi = 2;
+export const addonApi = 3;
 
 export interface NativeVariant {
   readonly name: string;
@@ -41,6 +42,7 @@ export interface NativeWeights {
   cancel(): void;
   progress(): [done: number, total: number];
   bytes(): number;
+  memory(): WeightsMemory;
   dispose(): void;
 }
 
@@ -88,6 +90,7 @@ export interface NativeSession {
   /** Of every launch of the last step, in order; empty where they are not observed. Not during a step. */
   counters(): LaunchCounters[];
   bytes(): number;
+  memory(): SessionMemory;
   dispose(): void;
 }
 

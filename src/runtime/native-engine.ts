@@ -179,6 +179,7 @@ function openEngine(
       if (gone) throw disposed('the session');
       return session.counters();
     },
+    memory: () => ({ weights: weights.memory(), session: session.memory(), rss: process.memoryUsage.rss() }),
     dispose() {
       gone = true;
       session.dispose();
