@@ -18,7 +18,11 @@ const TOKENS = 32;
 const MODEL = 'examples/twenty-million/model.ts';
 
 const { weights, threads } = new Command()
-  .option('--weights <file>', 'checkpoint; written where it is missing', fromRoot('out/bench/twenty-million.safetensors'))
+  .option(
+    '--weights <file>',
+    'checkpoint; written where it is missing',
+    fromRoot('out/bench/twenty-million.safetensors'),
+  )
   .option('--threads <n>', 'threads', Number, 2)
   .parse()
   .opts<{ weights: string; threads: number }>();
@@ -53,13 +57,18 @@ const matched = await matchWeights(description, weights);
 const estimate = estimateLoad(description, matched.weights);
 say('estimate: stays in its file', gigabytes(estimate.inFile));
 say('estimate: mapped besides', gigabytes(estimate.mapped));
-say('estimate: own memory', `${gigabytes(estimate.own + estimate.prepared)}, ${gigabytes(estimate.passing)} more while loading`);
+say(
+  'estimate: own memory',
+  `${gigabytes(estimate.own + estimate.prepared)}, ${gigabytes(estimate.passing)} more while loading`,
+);
 const before = rss();
 say('resident before', gigabytes(before));
 
 for (const start of ['first', 'second'] as const) {
   if (start === 'first') dropPages();
-  const [loaded, loading] = await seconds(() => loadNative(native, matched.files!, { threads, tokenizer: model.meta.tokenizer }));
+  const [loaded, loading] = await seconds(() =>
+    loadNative(native, matched.files!, { threads, tokenizer: model.meta.tokenizer }),
+  );
   say(`${start} start: load`, `${rounded(loading)} s`);
   const session = new Session(loaded.openEngine(sessionSymbols(loaded.model, { maxSequences: 1 }), threads));
   const atLoad = session.memory();
@@ -71,7 +80,10 @@ for (const start of ['first', 'second'] as const) {
     if (start === 'second' && round === 'rows from disk') continue;
     const options = { maxTokens: TOKENS, temperature: 0 };
     const [{ tokens }, decoding] = await seconds(() => session.complete('In the beginning', options));
-    say(`${start} start, ${round}: ${tokens.length} tokens and the prompt`, `${rounded(decoding)} s, ${rounded(tokens.length / decoding)} tokens per second`);
+    say(
+      `${start} start, ${round}: ${tokens.length} tokens and the prompt`,
+      `${rounded(decoding)} s, ${rounded(tokens.length / decoding)} tokens per second`,
+    );
   }
   const after = session.memory();
   say(`${start} start: table pages in memory after decoding`, gigabytes(after.weights.inFileResident));

@@ -89,7 +89,7 @@ class MappedRange {
       if (mincore(base_ + first * page, n * page, present.data()) != 0) return 0;
       for (size_t i = 0; i < n; i++) count += present[i] & 1;
     }
-    return std::min(count * page, length_);
+    return std::min(count * page, bytes());
   }
 
  private:

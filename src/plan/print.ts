@@ -17,7 +17,7 @@ export function printPlan(plan: Plan): string {
   lines.push(
     '',
     'memory',
-    `  weights            ${bytes(m.weights)}, of which ${bytes(m.retained)} stay mapped`,
+    `  weights            ${bytes(m.weights)}, of which ${bytes(m.retained)} stay mapped${m.inFile === 0 ? '' : ` and ${bytes(m.inFile)} in their file`}`,
     `  prepared           ${bytes(m.prepared)}, made at load with ${bytes(m.prepareScratch)} of scratch`,
     `  state per sequence ${bytes(m.statePerSequence)}`,
     `  arena              ${plan.variants.map((v) => `${v.name} ${bytes(v.bytes)}`).join(', ')}`,

@@ -109,8 +109,10 @@ export interface PlanTensor {
 /** Bytes by what they are for. */
 export interface MemoryEstimate {
   readonly weights: number;
-  /** Weights that stay mapped after prepare. */
+  /** Weights that stay mapped after prepare, but for those in their file. */
   readonly retained: number;
+  /** Weights that stay in their file: rows of them come and go. */
+  readonly inFile: number;
   readonly prepared: number;
   readonly prepareScratch: number;
   /** Per sequence of the session. */

@@ -20,6 +20,7 @@ export type { InputValue } from './inputs.ts';
 export {
   estimateLoad,
   type LoadEstimate,
+  type MemoryEstimate,
   type MemoryUse,
   type SessionMemory,
   statesBytes,

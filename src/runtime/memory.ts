@@ -43,6 +43,8 @@ export interface SessionMemory {
 export interface MemoryUse {
   readonly weights: WeightsMemory;
   readonly session: SessionMemory;
+  /** What was to be expected before the weights loaded; undefined where nobody estimated. */
+  readonly expected?: MemoryEstimate;
   /** Of the whole process: all its pages in memory, those of mapped files included. */
   readonly rss: number;
 }
@@ -57,6 +59,13 @@ export interface LoadEstimate {
   readonly prepared: number;
   /** Own memory that is freed once the model is loaded. */
   readonly passing: number;
+}
+
+/** What a model and a session will take. */
+export interface MemoryEstimate {
+  readonly weights: LoadEstimate;
+  /** Scratch of threads, some hundred KiB each, apart; on a device its room for inputs and outputs as well. */
+  readonly session: Pick<SessionMemory, 'states' | 'arena'>;
 }
 
 /** What the estimate needs of a model. */
@@ -74,6 +83,7 @@ export function estimateLoad(model: LoadedSizes, matched: readonly MatchedWeight
   for (const [i, { dtype, placement, retained }] of model.weights.entries()) {
     const { found, shape } = matched[i]!;
     if (found === undefined) continue;
+    if (!('path' in found)) sum.passing += found.data.byteLength; // arrays are copied at once
     const bytes = bytesOf(dtype, shape);
     const stored = storedDtype(found).toLowerCase() as DType;
     const inFile = placement === 'file';

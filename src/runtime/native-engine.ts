@@ -9,6 +9,7 @@ import {
   cannotObserve,
   disposed,
   kernelFinding,
+  memoryTooSmall,
   optionInvalid,
   outOfMemory,
   stepFailed,
@@ -22,13 +23,16 @@ import {
 } from '../support/errors/weights.ts';
 import { UltramemError } from '../support/errors.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
+import { memoryRoom } from './available-memory.ts';
 import { choiceWords } from './choice-words.ts';
 import { type ModelDescription, type SymbolValues, sizesOf, type TokenizerDescription } from './description.ts';
 import type { Engine, EngineStep, LoadedModel } from './engine.ts';
+import { estimateLoad, type LoadEstimate, statesBytes } from './memory.ts';
 import {
   addonApi,
   type LaunchCounters,
   type NativeAddon,
+  type NativeDescription,
   type NativeSession,
   type NativeSource,
   type NativeWeights,
@@ -89,6 +93,12 @@ export async function loadNative(
   const matched = await matchWeights(model, weights, options);
   requireInPlace(matched);
   if (signal?.aborted) throw aborted('loading weights', signal.reason);
+  const expected = estimateLoad(description, matched.weights, options.copy);
+  requireRoom(
+    `loading ${model.name}`,
+    expected.own + expected.prepared + expected.passing,
+    "Leave tables in their file (placement: 'file'), store weights as the model reads them (--precision bf16 for those of bf16)",
+  );
   const native = new addon.Weights();
   const threads = checkThreads(options.threads ?? availableParallelism());
   const cancel = () => native.cancel();
@@ -109,20 +119,35 @@ export async function loadNative(
       return native.bytes();
     },
     openEngine: (symbols, own = threads, observe = {}) =>
-      openEngine(addon, native, model, symbols, own, observe, description.samples),
+      openEngine(addon, native, description, { model, symbols, threads: own, observe, expected }),
     dispose: () => native.dispose(),
   };
+}
+
+interface SessionPlan {
+  readonly model: ModelDescription;
+  readonly symbols: SymbolValues;
+  readonly threads: number;
+  readonly observe: Observe;
+  readonly expected: LoadEstimate;
 }
 
 function openEngine(
   addon: NativeAddon,
   weights: NativeWeights,
-  model: ModelDescription,
-  symbols: SymbolValues,
-  threads: number,
-  observe: Observe,
-  samples: boolean,
+  { samples, variants }: NativeDescription,
+  { model, symbols, threads, observe, expected }: SessionPlan,
 ): NativeEngine {
+  const estimate = {
+    states: statesBytes(model, symbols),
+    arena: Math.max(0, ...variants.map(({ arenaBytes }) => arenaBytes)),
+  };
+  const sequences = Object.entries(symbols).map(([name, value]) => `${name} = ${value}`);
+  requireRoom(
+    `a session of ${model.name}${sequences.length === 0 ? '' : ` with ${sequences.join(', ')}`}`,
+    estimate.states + estimate.arena,
+    'Lower maxSequences or the model’s context',
+  );
   const values = (step: SymbolValues) => model.symbols.map(({ name, bound }) => step[name] ?? symbols[name] ?? bound);
   let session: NativeSession;
   try {
@@ -179,7 +204,15 @@ function openEngine(
       if (gone) throw disposed('the session');
       return session.counters();
     },
-    memory: () => ({ weights: weights.memory(), session: session.memory(), rss: process.memoryUsage.rss() }),
+    memory() {
+      if (gone) throw disposed('the session');
+      return {
+        weights: weights.memory(),
+        session: session.memory(),
+        expected: { weights: expected, session: estimate },
+        rss: process.memoryUsage.rss(),
+      };
+    },
     dispose() {
       gone = true;
       session.dispose();
@@ -216,6 +249,12 @@ function outputsAhead({ outputs }: ModelDescription) {
       if (bytes <= mostBytesAhead) ahead = { key: keyOf(sizes), tensors: make(sizes) };
     },
   };
+}
+
+/** Fails before memory is taken that is not there: the system would rather end the process than refuse it. */
+function requireRoom(what: string, wanted: number, ways: string): void {
+  const room = memoryRoom();
+  if (room !== undefined && wanted > room.bytes) throw memoryTooSmall(what, wanted, room, ways);
 }
 
 function checkThreads(threads: number): number {
