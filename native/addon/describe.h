@@ -78,6 +78,7 @@ inline Napi::Object describe_model(Napi::Env env, const Model& model) {
   all.Set("weights", describe_tensors(env, model, model.weights, model.weight_count));
   all.Set("states", describe_tensors(env, model, model.states, model.state_count));
   all.Set("variants", variants);
+  all.Set("onDevice", Napi::Boolean::New(env, model.open_device != nullptr));
   all.Set("samples", Napi::Boolean::New(env, model.sample != nullptr));
   all.Set("preparedBytes", double(model.prepared_bytes));
   all.Set("prepareBytes", double(model.prepare_bytes));

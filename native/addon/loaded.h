@@ -50,7 +50,7 @@ struct WeightsMemory {
   size_t prepared = 0;
   size_t mapped = 0, mapped_resident = 0;
   size_t in_file = 0, in_file_resident = 0;  // of weights that stay in their file
-  size_t device = 0;
+  size_t device = 0;  // pinned memory included
 };
 
 class Loaded {
@@ -115,7 +115,7 @@ class Loaded {
   }
 
  private:
-  // Retained weights and what was prepared, to where the steps run; the CPU's own memory goes.
+  // Retained weights and what was prepared, to where the steps run, tables of files to pinned memory; the CPU's own memory goes.
   void move_to(std::shared_ptr<Device> device) {
     device_ = std::move(device);
     for (size_t i = 0; i < weights_.size(); i++) {
@@ -123,7 +123,8 @@ class Loaded {
         weights_[i] = nullptr;
         continue;
       }
-      on_device_.emplace_back(device_, byte_count(int(i)), model_.weights[i].name);
+      const auto where = model_.weights[i].in_file ? DeviceMemory::Where::host : DeviceMemory::Where::device;
+      on_device_.emplace_back(device_, byte_count(int(i)), model_.weights[i].name, where);
       on_device_.back().upload(weights_[i]);
       weights_[i] = on_device_.back().data();
     }
@@ -147,7 +148,7 @@ class Loaded {
     }
     const char* from = source.bytes.data();
     if (source.kind == Source::Kind::file) {
-      mapped_[at] = MappedRange(source.path, source.begin, uint64_t(n) * dtype_bytes(source.stored), spec.in_file ? Reading::rows : Reading::whole);
+      mapped_[at] = MappedRange(source.path, source.begin, uint64_t(n) * dtype_bytes(source.stored), spec.in_file && model_.open_device == nullptr ? Reading::rows : Reading::whole);
       from = mapped_[at].data();
     }
     const bool as_is = source.kind == Source::Kind::file && !copy && source.stored == spec.dtype && source.begin % size == 0;

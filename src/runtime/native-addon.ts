@@ -25,6 +25,8 @@ export interface NativeDescription {
   readonly weights: readonly (DescribedWeight & { readonly retained: boolean })[];
   readonly states: readonly DescribedTensor[];
   readonly variants: readonly NativeVariant[];
+  /** Steps run on a device; tables that stay in their file lie in pinned memory of the host then. */
+  readonly onDevice: boolean;
   /** Steps can choose tokens from output `logits` where it lies, and leave it there. */
   readonly samples: boolean;
   readonly preparedBytes: number;

@@ -96,7 +96,7 @@ export async function loadNative(
   const expected = estimateLoad(description, matched.weights, options.copy);
   requireRoom(
     `loading ${model.name}`,
-    expected.own + expected.prepared + expected.passing,
+    expected.own + expected.prepared + expected.passing + (description.onDevice ? expected.inFile : 0),
     "Leave tables in their file (placement: 'file'), store weights as the model reads them (--precision bf16 for those of bf16)",
   );
   const native = new addon.Weights();

@@ -67,6 +67,21 @@ test('the same bits as in memory, in the file, copied and given', async () => {
   }
 });
 
+test('kernels of a device read them as well', async () => {
+  const simt = await compile(inFile, { target: 'simt', outDir: freshFolder('file-tables-simt') });
+  const emitted = (await import(pathToFileURL(`${simt.dir}/model.ts`).href)) as Record<string, EmittedClass>;
+  using reference = await FileTables.load(path);
+  using loaded = await emitted.FileTables!.load(path);
+  const [wanted, got] = [await reference.forward({ x, rows }), await loaded.forward({ x, rows })];
+  assert.equal(got.row!.data, wanted.row!.data);
+  for (const [i, y] of (got.y!.data as Float32Array).entries()) {
+    assert.ok(Math.abs(y - Number(wanted.y!.data[i])) < 1e-5, `${y} at ${i}`);
+  }
+  const { weights: use } = loaded.memory();
+  assert.is(use.inFile, 0);
+  assert.ok(use.device >= 4096 * 512 * 4);
+});
+
 test('the plan asks for rows once: by stage 2, or on their own', () => {
   const { files } = translate(inFile);
   const step = files.get('step_one.cc')!;
