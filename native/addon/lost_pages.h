@@ -95,7 +95,11 @@ class LostPages {
       if (version % 2 != 0 || at < begin || at >= end || range->version != version) continue;
       const uintptr_t from = at / page * page;
       const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
-      if (mmap(reinterpret_cast<void*>(from), end - from, PROT_READ, flags, -1, 0) == MAP_FAILED) return false;
+      void* const zeros = reinterpret_cast<void*>(from);
+      if (mmap(zeros, end - from, PROT_READ, flags, -1, 0) == MAP_FAILED) return false;
+#ifdef MADV_HUGEPAGE
+      madvise(zeros, end - from, MADV_HUGEPAGE);  // whoever reads all of it is soon done
+#endif
       range->lost = true;
       return true;
     }
