@@ -1,5 +1,6 @@
 // What the compiler makes of a model, stage by stage, for readers: graphs, fusion, plan, work, memory. Builds nothing.
 
+import { fusedGraph, type Precision } from './compile.ts';
 import { isModel, type Model, trace } from './dsl/index.ts';
 import type { Graph } from './ir/graph.ts';
 import { isKind, opOf } from './ir/ops/index.ts';
@@ -8,6 +9,8 @@ import { hoistWeights } from './passes/hoistWeights.ts';
 import { type PassRun, runPasses } from './passes/run-passes.ts';
 import { makeDevicePlan, makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plans.ts';
+import type { PlanTensor } from './plan/types.ts';
+import { estimateLoad, type MemoryEstimate, matchWeights, statesBytes, type WeightsLike } from './runtime/index.ts';
 
 export { parse as parseGraph } from './ir/parse.ts';
 export { print as printGraph } from './ir/print.ts';
@@ -30,23 +33,60 @@ export interface Inspection {
   readonly log: readonly PassRun[];
   readonly notes: readonly Note[];
   readonly plan: Plan;
-  /** Of a step with one token of one sequence. */
+  /** Of a step with one token of one sequence, all floats counted as f32. */
   readonly work: { readonly before: Work; readonly after: Work };
 }
 
 /** Traces, rewrites and plans a model, or a graph as it stands. Throws what these throw. */
 export function inspect(
   model: Model | Graph,
-  { target = 'cpu' }: { readonly target?: InspectTarget } = {},
+  { target = 'cpu', precision }: { readonly target?: InspectTarget; readonly precision?: Precision | undefined } = {},
 ): Inspection {
   const before = isModel(model) ? trace(model) : model;
-  const { graph: after, log } = runPasses(before);
-  const notes = explainFusion(before, after);
+  const { graph, log } = runPasses(before);
+  const after = precision === 'bf16' ? fusedGraph(before, { precision, target }) : graph;
+  const notes = explainFusion(before, graph);
   // What weights alone decide is left out on both sides.
-  const work = { before: workOf(hoistWeights(before)), after: workOf(after) };
+  const work = { before: workOf(hoistWeights(before)), after: workOf(graph) };
   const plan = target === 'cpu' ? makePlan(after) : makeDevicePlan(after);
   return { before, after, log, notes, plan, work };
 }
+
+/**
+ * What a model and a session on it will take, before anything is loaded. `weights`: a checkpoint, whose header alone is read; without
+ * one, weights count as stored the way the model reads them.
+ * @throws UltramemError those of matchWeights
+ */
+export async function estimate(
+  plan: Plan,
+  sequences: number,
+  { weights, copy }: { readonly weights?: WeightsLike | undefined; readonly copy?: boolean } = {},
+): Promise<MemoryEstimate> {
+  const tensor = ({ name, type, below }: PlanTensor) => ({ name, dtype: type.dtype, shape: type.shape, below });
+  const described = plan.weights.map((weight) => ({ ...tensor(weight), ...loadedAs(weight) }));
+  const description = {
+    name: plan.name,
+    symbols: plan.symbols,
+    inputs: plan.inputs.map(tensor),
+    outputs: plan.outputs.map(tensor),
+    weights: described,
+    states: plan.states.map(tensor),
+  };
+  const { memory } = plan;
+  const symbols = Object.fromEntries(
+    plan.symbols.map(({ name, bound, scope }) => [name, scope === 'session' ? Math.min(sequences, bound) : bound]),
+  );
+  const session = { states: statesBytes(description, symbols), arena: memory.arena };
+  const { prepared, prepareScratch: passing } = memory;
+  if (weights === undefined) {
+    return { weights: { mapped: memory.retained, inFile: memory.inFile, own: 0, prepared, passing }, session };
+  }
+  const matched = await matchWeights(description, weights);
+  const sizes = { weights: described, preparedBytes: prepared, prepareBytes: passing };
+  return { weights: estimateLoad(sizes, matched.weights, copy), session };
+}
+
+const loadedAs = ({ optional, placement, retained }: PlanTensor) => ({ optional, placement, retained });
 
 /** Work of the step nodes with every symbol at 1. */
 export function workOf(graph: Graph): Work {

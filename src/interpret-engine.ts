@@ -3,6 +3,7 @@
 import type { Graph, Type } from './ir/graph.ts';
 import { Interpreter, type Settle } from './ir/interpret.ts';
 import type { DescribedTensor, Engine, LoadedModel, ModelDescription, SymbolValues } from './runtime/index.ts';
+import { type MemoryUse, noWeights, statesBytes } from './runtime/memory.ts';
 import { type MatchOptions, matchWeights, readWeights, type WeightsLike } from './runtime/weights.ts';
 import { aborted, disposed, stepFailed } from './support/errors/session.ts';
 import { UltramemError } from './support/errors.ts';
@@ -33,7 +34,11 @@ export function describeGraph(graph: Graph, options: { readonly taps?: boolean }
     symbols: graph.symbols,
     inputs: graph.inputs.map(({ id, type, below }) => described(id, type, below)),
     outputs: named.map(({ name, value }) => described(name, types.get(value)!)),
-    weights: graph.weights.map(({ name, type, below, optional }) => ({ ...described(name, type, below), optional })),
+    weights: graph.weights.map(({ name, type, below, optional, placement }) => ({
+      ...described(name, type, below),
+      optional,
+      placement,
+    })),
     states: graph.states.map(({ id, type }) => described(id, type)),
     ...(graph.meta.tokenizer === undefined ? {} : { tokenizer: graph.meta.tokenizer }),
   };
@@ -55,11 +60,18 @@ export async function loadInterpreted(
   return {
     model,
     get bytes() {
-      return [...(read?.values() ?? [])].reduce((sum, { data }) => sum + data.byteLength, 0);
+      return bytesOf(read ?? new Map());
     },
     openEngine(symbols) {
       if (read === undefined) throw disposed('the model');
-      return openEngine(model, new Interpreter(graph, { weights: read, symbols }), symbols, options);
+      const own = bytesOf(read);
+      const session = { states: statesBytes(model, symbols), arena: 0, scratch: 0 };
+      const memory = (): MemoryUse => ({
+        weights: { ...noWeights, own },
+        session,
+        rss: process.memoryUsage.rss(),
+      });
+      return openEngine(model, new Interpreter(graph, { weights: read, symbols }), symbols, memory, options);
     },
     dispose() {
       read = undefined;
@@ -67,10 +79,14 @@ export async function loadInterpreted(
   };
 }
 
+const bytesOf = (tensors: ReadonlyMap<string, Tensor>): number =>
+  [...tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+
 function openEngine(
   model: ModelDescription,
   interpreter: Interpreter,
   symbols: SymbolValues,
+  memory: Engine['memory'],
   { taps = false, settle }: InterpretOptions,
 ): Engine {
   let gone = false;
@@ -89,6 +105,7 @@ function openEngine(
         throw error instanceof UltramemError ? error : stepFailed((error as Error).message, error);
       }
     },
+    memory,
     dispose() {
       gone = true;
     },

@@ -38,9 +38,9 @@ export class GraphDraft {
   }
 
   /** A weight; its name in the checkpoint is its id. */
-  weight(id: string, type: Type, options: { below?: number; optional?: boolean } = {}): Value {
-    const { below, optional = false } = options;
-    this.weights.push({ kind: 'weight', id, name: id, type, optional, below, loc: undefined });
+  weight(id: string, type: Type, options: Partial<Pick<Weight, 'below' | 'optional' | 'placement'>> = {}): Value {
+    const { below, optional = false, placement = 'memory' } = options;
+    this.weights.push({ kind: 'weight', id, name: id, type, optional, below, placement, loc: undefined });
     return { id, type };
   }
 

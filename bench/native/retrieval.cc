@@ -26,7 +26,7 @@ static void bench(int threads, int64_t T, const float* table, const float* keys,
   const auto rescore = [&](const void* next) {
     set = (set + 1) % sets;
     rescore_topk<H, N, R, D, M, C, K, 0, 0>(pool, T, &rows[set * T * H * M], H * M, &cols[set * T * H * M], H * M, q + set * T * D, D, q + set * T * D, D, keys,
-                                            keys + H * N * R * D, core, shuffle, slot.data(), H * K, scores.data(), H * K * C, Prefetch{next, ROWS, D * 4});
+                                            keys + H * N * R * D, core, shuffle, slot.data(), H * K, scores.data(), H * K * C, Prefetch{next, ROWS, D * 4, false});
   };
   const auto gather = [&] { gather_pool<ROWS, D, H * K, C, E>(pool, T, table, slot.data(), H * K, scores.data(), H * K * C, y.data(), E * D); };
   const Times alone = time_calls([&] { rescore(nullptr); });

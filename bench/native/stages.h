@@ -121,7 +121,7 @@ class Layer {
                                                        shuffle_.data(), slot_.data() + t * H * M, H * M, scores_ + t * H * M * CORES, H * M * CORES, next);
   }
   // Alone it asks for no value rows: they belong to the next stage.
-  void rescore(Pool& pool, int64_t T, int64_t t) { rescore_ahead(pool, T, t, Prefetch{nullptr, 0, 0}); }
+  void rescore(Pool& pool, int64_t T, int64_t t) { rescore_ahead(pool, T, t, Prefetch{nullptr, 0, 0, false}); }
   void gather(Pool& pool, int64_t T, int64_t t) {
     gather_pool<ROWS, DV, H * M, CORES, E>(pool, T, table_, slot_.data() + t * H * M, H * M, scores_ + t * H * M * CORES, H * M * CORES, pooled_ + t * E * DV,
                                            E * DV);
@@ -133,7 +133,7 @@ class Layer {
   }
   void layer(Pool& pool, int64_t T, int64_t t) {
     query(pool, T, t), norm(pool, T, t), score(pool, T, t);
-    rescore_ahead(pool, T, t, Prefetch{table_, ROWS, DV * int64_t(sizeof(W))});
+    rescore_ahead(pool, T, t, Prefetch{table_, ROWS, DV * int64_t(sizeof(W)), false});
     if (T > MANY) gather_and_project(pool, T, t);
     else gather(pool, T, t), project(pool, T, t);
   }

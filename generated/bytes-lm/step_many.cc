@@ -196,7 +196,7 @@ void step_many(const StepArgs& args) {
   float* const v_rescore_topk_81_1 = reinterpret_cast<float*>(args.arena + 1310720);  // f32[T,2,16,2]
   rescore_topk<2, 192, 2, 48, 16, 2, 16, 0, 0>(
       pool, T, v_score_topk_71_1, 32, v_score_topk_75_1, 32, v_norm_51, 96, v_norm_51 + 48, 96,
-      p_norm_57_rows, p_norm_57_rows_2, p_concat_64, w_transformer_mem_blocks_0_shuffle_index, v_rescore_topk_81, 32, v_rescore_topk_81_1, 64, Prefetch{w_transformer_mem_blocks_0_values_for_look_up, 9216, 640});
+      p_norm_57_rows, p_norm_57_rows_2, p_concat_64, w_transformer_mem_blocks_0_shuffle_index, v_rescore_topk_81, 32, v_rescore_topk_81_1, 64, Prefetch{w_transformer_mem_blocks_0_values_for_look_up, 9216, 640, false});
 
   // %gather_pool_105 = gather_pool @transformer.mem_blocks.0.values_for_look_up, %view_2, %view_5 : f32[T,4,160]; %einsum_107 = einsum %reshape_106, @transformer.mem_blocks.0.values_proj.weight : f32[T,192] (model.ts:29:49)
   const float* const p_transformer_mem_blocks_0_values_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 3686528);  // f32[122880]
@@ -368,7 +368,7 @@ void step_many(const StepArgs& args) {
   float* const v_rescore_topk_189_1 = reinterpret_cast<float*>(args.arena + 1310720);  // f32[T,2,16,2]
   rescore_topk<2, 192, 2, 48, 16, 2, 16, 0, 0>(
       pool, T, v_score_topk_179_1, 32, v_score_topk_183_1, 32, v_norm_159, 96, v_norm_159 + 48, 96,
-      p_norm_165_rows, p_norm_165_rows_2, p_concat_172, w_transformer_mem_blocks_1_shuffle_index, v_rescore_topk_189, 32, v_rescore_topk_189_1, 64, Prefetch{w_transformer_mem_blocks_1_values_for_look_up, 9216, 640});
+      p_norm_165_rows, p_norm_165_rows_2, p_concat_172, w_transformer_mem_blocks_1_shuffle_index, v_rescore_topk_189, 32, v_rescore_topk_189_1, 64, Prefetch{w_transformer_mem_blocks_1_values_for_look_up, 9216, 640, false});
 
   // %gather_pool_213 = gather_pool @transformer.mem_blocks.1.values_for_look_up, %view_3, %view_4 : f32[T,4,160]; %einsum_215 = einsum %reshape_214, @transformer.mem_blocks.1.values_proj.weight : f32[T,192] (model.ts:29:49)
   const float* const p_transformer_mem_blocks_1_values_proj_weight_packed = reinterpret_cast<const float*>(args.prepared + 7569536);  // f32[122880]

@@ -1,5 +1,5 @@
 // node-addon-api glue of an emitted model: Weights (loaded and prepared) and Session (runs steps) over ultramem_model().
-// Compiled into every model's addon. Holds no globals, so it works in worker threads. src/runtime/native-addon.ts is
+// Compiled into every model's addon. Holds no globals of an environment, so it works in worker threads. src/runtime/native-addon.ts is
 // its typed face and src/runtime/native-engine.ts its only caller, which checks arguments first.
 #include "napi_settings.h"
 
@@ -103,6 +103,7 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
     return DefineClass(env, "Weights",
                        {InstanceMethod<&WeightsObject::load>("load"), InstanceMethod<&WeightsObject::cancel>("cancel"),
                         InstanceMethod<&WeightsObject::progress>("progress"), InstanceMethod<&WeightsObject::bytes>("bytes"),
+                        InstanceMethod<&WeightsObject::memory>("memory"),
                         InstanceMethod<&WeightsObject::dispose>("dispose")});
   }
   explicit WeightsObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
@@ -173,6 +174,20 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
     return Napi::Number::New(info.Env(), call_->loaded ? double(call_->loaded->bytes()) : 0);
   }
 
+  // {own, prepared, mapped, mappedResident, inFile, inFileResident, device}, bytes
+  Napi::Value memory(const Napi::CallbackInfo& info) {
+    const WeightsMemory use = call_->loaded ? call_->loaded->memory() : WeightsMemory{};
+    Napi::Object bytes = Napi::Object::New(info.Env());
+    bytes.Set("own", double(use.own));
+    bytes.Set("prepared", double(use.prepared));
+    bytes.Set("mapped", double(use.mapped));
+    bytes.Set("mappedResident", double(use.mapped_resident));
+    bytes.Set("inFile", double(use.in_file));
+    bytes.Set("inFileResident", double(use.in_file_resident));
+    bytes.Set("device", double(use.device));
+    return bytes;
+  }
+
   // Memory goes when the last session on it has gone.
   void dispose(const Napi::CallbackInfo&) {
     call_->cancel = true;
@@ -197,7 +212,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Session",
                        {InstanceMethod<&SessionObject::step>("step"), InstanceMethod<&SessionObject::cancel>("cancel"),
-                        InstanceMethod<&SessionObject::counters>("counters"), InstanceMethod<&SessionObject::bytes>("bytes"), InstanceMethod<&SessionObject::dispose>("dispose")});
+                        InstanceMethod<&SessionObject::counters>("counters"), InstanceMethod<&SessionObject::bytes>("bytes"),
+                        InstanceMethod<&SessionObject::memory>("memory"), InstanceMethod<&SessionObject::dispose>("dispose")});
   }
 
   // new Session(weights, threads, symbols, observe?)
@@ -266,6 +282,16 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
 
   Napi::Value bytes(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), session_ ? double(session_->bytes()) : 0);
+  }
+
+  // {states, arena, scratch}, bytes
+  Napi::Value memory(const Napi::CallbackInfo& info) {
+    const SessionMemory use = session_ ? session_->memory() : SessionMemory{};
+    Napi::Object bytes = Napi::Object::New(info.Env());
+    bytes.Set("states", double(use.states));
+    bytes.Set("arena", double(use.arena));
+    bytes.Set("scratch", double(use.scratch));
+    return bytes;
   }
 
   // Of every launch of the last step: {name: count, …}[]

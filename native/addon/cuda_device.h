@@ -46,6 +46,25 @@ class CudaDevice final : public Device {
     quietly([&] { driver_.release(address(at)); });
   }
 
+  // Pinned, with an address on the device: kernels gather its rows over the bus.
+  InHost allocate_in_host(size_t bytes, const char* what) override {
+    const Current current(*this);
+    InHost at;
+    const driver::Result result = driver_.host_allocate(&at.host, bytes, driver::kPortable | driver::kMapped);
+    if (result == driver::kOutOfMemory) throw out_of_memory(what, bytes);
+    check(result, std::string("pinning ") + what);
+    driver::Address address = 0;
+    const driver::Result mapped = driver_.host_address(&address, at.host, 0);
+    if (mapped != driver::kSuccess) driver_.host_release(at.host);
+    check(mapped, std::string("mapping ") + what);
+    at.device = reinterpret_cast<void*>(address);
+    return at;
+  }
+
+  void release_in_host(const InHost& at) noexcept override {
+    quietly([&] { driver_.host_release(at.host); });
+  }
+
   // Goes through pinned memory: the driver copies from there without a stop, and `from` is free at once.
   void upload(void* to, const void* from, size_t bytes) override {
     const Current current(*this);

@@ -35,6 +35,7 @@ constexpr int kComputeMajor = 75, kComputeMinor = 76;  // attributes of a device
 constexpr int kDynamicSharedLimit = 8;                 // attribute of a function
 constexpr unsigned kOwnOrder = 1;                      // flag of a stream that does not wait for the default one
 constexpr unsigned kUntimed = 2;                       // flag of an event that only orders
+constexpr unsigned kPortable = 1, kMapped = 2;         // flags of pinned memory: in all contexts; with an address on the device
 constexpr int kCaptureThreadLocal = 1;
 constexpr unsigned kSharedWithoutAsking = 48 << 10;  // bytes of shared memory that every kernel may have
 
@@ -59,6 +60,7 @@ constexpr int kOldest = 11040;
   X(allocate, "cuMemAlloc_v2", (Address*, size_t))                                                                        \
   X(release, "cuMemFree_v2", (Address))                                                                                   \
   X(host_allocate, "cuMemHostAlloc", (void**, size_t, unsigned))                                                          \
+  X(host_address, "cuMemHostGetDevicePointer_v2", (Address*, void*, unsigned))                                            \
   X(host_release, "cuMemFreeHost", (void*))                                                                               \
   X(copy_in, "cuMemcpyHtoDAsync_v2", (Address, const void*, size_t, Stream))                                              \
   X(copy_out, "cuMemcpyDtoHAsync_v2", (void*, Address, size_t, Stream))                                                   \

@@ -47,6 +47,7 @@ inline Napi::Array describe_tensors(Napi::Env env, const Model& model, const Ten
     tensor.Set("below", spec.below == 0 ? env.Undefined() : dim_value(env, model, spec.below));
     tensor.Set("optional", Napi::Boolean::New(env, spec.optional));
     tensor.Set("retained", Napi::Boolean::New(env, spec.retained));
+    tensor.Set("placement", spec.in_file ? "file" : "memory");
     list.Set(uint32_t(i), tensor);
   }
   return list;
@@ -79,6 +80,7 @@ inline Napi::Object describe_model(Napi::Env env, const Model& model) {
   all.Set("weights", describe_tensors(env, model, model.weights, model.weight_count));
   all.Set("states", describe_tensors(env, model, model.states, model.state_count));
   all.Set("variants", variants);
+  all.Set("onDevice", Napi::Boolean::New(env, model.open_device != nullptr));
   all.Set("samples", Napi::Boolean::New(env, model.sample != nullptr));
   all.Set("preparedBytes", double(model.prepared_bytes));
   all.Set("prepareBytes", double(model.prepare_bytes));

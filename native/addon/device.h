@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -66,6 +67,12 @@ inline std::vector<void*> resolve(const LaunchList& list, const Spaces& spaces) 
   return pointers;
 }
 
+// Memory of the host that launches read where it lies.
+struct InHost {
+  void* host = nullptr;  // null: its contents come as those of other memory do
+  void* device = nullptr;
+};
+
 // May be shared by threads; what one thread asks happens in its order, and is done when a call returns.
 // No size is 0: DeviceMemory asks for nothing then.
 class Device {
@@ -75,6 +82,10 @@ class Device {
   // Contents undefined, 256-byte aligned. Throws Fault out-of-memory, naming `what`.
   virtual void* allocate(size_t bytes, const char* what) = 0;
   virtual void release(void* at) noexcept = 0;
+  // For what is larger than the device's memory, or read by few rows. Throws as allocate; a device of the host's own memory has
+  // no other.
+  virtual InHost allocate_in_host(size_t bytes, const char* what) { return {nullptr, allocate(bytes, what)}; }
+  virtual void release_in_host(const InHost& at) noexcept { release(at.device); }
   virtual void upload(void* to, const void* from, size_t bytes) = 0;
   virtual void download(void* to, const void* from, size_t bytes) = 0;
   // Zeros.
@@ -110,45 +121,56 @@ class Device {
 // Memory on a device, released with its owner.
 class DeviceMemory {
  public:
+  enum class Where { device, host };
+
   DeviceMemory() = default;
-  DeviceMemory(std::shared_ptr<Device> device, size_t bytes, const char* what) : device_(std::move(device)), bytes_(bytes) {
-    if (bytes > 0) data_ = device_->allocate(bytes, what);
+  DeviceMemory(std::shared_ptr<Device> device, size_t bytes, const char* what, Where where = Where::device)
+      : device_(std::move(device)), where_(where), bytes_(bytes) {
+    if (bytes == 0) return;
+    if (where == Where::host) at_ = device_->allocate_in_host(bytes, what);
+    else at_.device = device_->allocate(bytes, what);
   }
   ~DeviceMemory() { release(); }
   DeviceMemory(DeviceMemory&& other) noexcept
       : device_(std::move(other.device_)),
-        data_(std::exchange(other.data_, nullptr)),
+        where_(other.where_),
+        at_(std::exchange(other.at_, {})),
         bytes_(std::exchange(other.bytes_, 0)) {}
   DeviceMemory& operator=(DeviceMemory&& other) noexcept {
     if (this == &other) return *this;
     release();
     device_ = std::move(other.device_);
-    data_ = std::exchange(other.data_, nullptr);
+    where_ = other.where_;
+    at_ = std::exchange(other.at_, {});
     bytes_ = std::exchange(other.bytes_, 0);
     return *this;
   }
 
-  void* data() const { return data_; }
+  void* data() const { return at_.device; }
   size_t bytes() const { return bytes_; }
+  // Before any launch reads it, where it is memory of the host.
   void upload(const void* from) {
-    if (bytes_ > 0) device_->upload(data_, from, bytes_);
+    if (at_.host != nullptr) std::memcpy(at_.host, from, bytes_);
+    else if (bytes_ > 0) device_->upload(at_.device, from, bytes_);
   }
   void download(void* to) const {
-    if (bytes_ > 0) device_->download(to, data_, bytes_);
+    if (bytes_ > 0) device_->download(to, at_.device, bytes_);
   }
   void clear() {
-    if (bytes_ > 0) device_->clear(data_, bytes_);
+    if (bytes_ > 0) device_->clear(at_.device, bytes_);
   }
 
  private:
   void release() {
-    if (data_ != nullptr) device_->release(data_);
-    data_ = nullptr;
+    if (at_.device != nullptr && where_ == Where::host) device_->release_in_host(at_);
+    else if (at_.device != nullptr) device_->release(at_.device);
+    at_ = {};
     bytes_ = 0;
   }
 
   std::shared_ptr<Device> device_;
-  void* data_ = nullptr;
+  Where where_ = Where::device;
+  InHost at_;
   size_t bytes_ = 0;
 };
 

@@ -17,6 +17,13 @@ struct Choices {
   int32_t* tokens = nullptr;
 };
 
+// Bytes of a session, where its steps run; scratch of its threads is memory of the host.
+struct SessionMemory {
+  size_t states = 0;
+  size_t arena = 0;  // on a device with room for inputs and outputs
+  size_t scratch = 0;
+};
+
 class DeviceSession {
  public:
   // symbols: as in Session.
@@ -73,13 +80,15 @@ class DeviceSession {
 
   std::vector<Counts> counters() const { return device_->counters(id_); }
 
-  size_t bytes() const {
-    size_t sum = 0;
-    for (const auto* tensors : {&states_, &inputs_, &outputs_}) {
-      for (const DeviceMemory& memory : tensors->owned) sum += memory.bytes();
+  SessionMemory memory() const {
+    SessionMemory use;
+    for (const DeviceMemory& state : states_.owned) use.states += state.bytes();
+    for (const auto* tensors : {&inputs_, &outputs_}) {
+      for (const DeviceMemory& memory : tensors->owned) use.arena += memory.bytes();
     }
-    for (const DeviceMemory& arena : arenas_) sum += arena.bytes();
-    return sum + choices_.bytes() + chosen_.bytes();
+    for (const DeviceMemory& arena : arenas_) use.arena += arena.bytes();
+    use.arena += choices_.bytes() + chosen_.bytes();
+    return use;
   }
 
  private:

@@ -65,10 +65,20 @@ inline std::vector<int64_t> bounds(const Model& model) {
   return result;
 }
 
+// Bytes of loaded weights, by where they lie. Resident ones are pages in memory now, be it for this process or another.
+struct WeightsMemory {
+  size_t own = 0;  // converted, copied, or given as bytes
+  size_t prepared = 0;
+  size_t mapped = 0, mapped_resident = 0;
+  size_t in_file = 0, in_file_resident = 0;  // of weights that stay in their file
+  size_t device = 0;  // pinned memory included
+};
+
 class Loaded {
  public:
   // Reads, converts, checks and prepares. Blocks; looks at `cancel` between tensors.
-  // copy: keep retained weights in memory of our own (huge pages, immune to changes of the file) instead of mapping them.
+  // copy: keep retained weights in memory of our own (huge pages, immune to changes of the file) instead of mapping them, but
+  // for those that stay in their file.
   Loaded(const Model& model, std::vector<Source> sources, int threads, bool copy, const std::atomic<bool>& cancel,
          const Progress& progress)
       : model_(model), weights_(size_t(model.weight_count)), mapped_(weights_.size()), owned_(weights_.size()) {
@@ -78,14 +88,17 @@ class Loaded {
     for (int i = 0; i < model.weight_count; i++) require_factors(i, sources);
     for (int i = 0; i < model.weight_count; i++) {
       if (cancel) throw aborted();
-      if (weights_[size_t(i)] == nullptr) place(pool, i, std::move(sources[size_t(i)]), copy && model.weights[i].retained);
+      const bool own = copy && model.weights[i].retained && !model.weights[i].in_file;
+      if (weights_[size_t(i)] == nullptr) place(pool, i, std::move(sources[size_t(i)]), own);
       progress(done += byte_count(i), total);
     }
     if (cancel) throw aborted();
     prepared_ = Memory(model.prepared_bytes, "prepared weights");
     Memory scratch(model.prepare_bytes, "preparing weights");
     if (model.prepare != nullptr) model.prepare({&pool, weights_.data(), prepared_.data(), scratch.data()});
+    require_whole();
     if (model.open_device != nullptr) move_to(std::shared_ptr<Device>(model.open_device()));
+    require_whole();
     for (size_t i = 0; i < weights_.size(); i++) {
       if (model.weights[i].retained && device_ == nullptr) continue;
       if (device_ == nullptr) weights_[i] = nullptr;
@@ -100,6 +113,22 @@ class Loaded {
   const std::shared_ptr<Device>& device() const { return device_; }
   const void* const* weights() const { return weights_.data(); }
   const char* prepared() const { return device_ == nullptr ? prepared_.data() : static_cast<const char*>(on_device_.back().data()); }
+  // Throws Fault weights-file-changed where a mapped file lost pages; from then on always.
+  void require_whole() const {
+    for (const MappedRange& range : mapped_) range.require_whole();
+  }
+  WeightsMemory memory() const {
+    WeightsMemory use;
+    use.prepared = prepared_.bytes();
+    for (const Memory& memory : owned_) use.own += memory.bytes();
+    for (const DeviceMemory& memory : on_device_) use.device += memory.bytes();
+    for (size_t i = 0; i < mapped_.size(); i++) {
+      const bool in_file = model_.weights[i].in_file;
+      (in_file ? use.in_file : use.mapped) += mapped_[i].bytes();
+      (in_file ? use.in_file_resident : use.mapped_resident) += mapped_[i].resident_bytes();
+    }
+    return use;
+  }
   // Memory of our own; mapped files not counted.
   size_t bytes() const {
     size_t sum = prepared_.bytes();
@@ -109,7 +138,7 @@ class Loaded {
   }
 
  private:
-  // Retained weights and what was prepared, to where the steps run; the CPU's own memory goes.
+  // Retained weights and what was prepared, to where the steps run, tables of files to pinned memory; the CPU's own memory goes.
   void move_to(std::shared_ptr<Device> device) {
     device_ = std::move(device);
     for (size_t i = 0; i < weights_.size(); i++) {
@@ -117,7 +146,8 @@ class Loaded {
         weights_[i] = nullptr;
         continue;
       }
-      on_device_.emplace_back(device_, byte_count(int(i)), model_.weights[i].name);
+      const auto where = model_.weights[i].in_file ? DeviceMemory::Where::host : DeviceMemory::Where::device;
+      on_device_.emplace_back(device_, byte_count(int(i)), model_.weights[i].name, where);
       on_device_.back().upload(weights_[i]);
       weights_[i] = on_device_.back().data();
     }
@@ -141,7 +171,7 @@ class Loaded {
     }
     const char* from = source.bytes.data();
     if (source.kind == Source::Kind::file) {
-      mapped_[at] = MappedRange(source.path, source.begin, uint64_t(n) * dtype_bytes(source.stored));
+      mapped_[at] = MappedRange(source.path, source.begin, uint64_t(n) * dtype_bytes(source.stored), spec.in_file && model_.open_device == nullptr ? Reading::rows : Reading::whole);
       from = mapped_[at].data();
     }
     const bool as_is = source.kind == Source::Kind::file && !copy && source.stored == spec.dtype && source.begin % size == 0;
@@ -153,6 +183,7 @@ class Loaded {
       if (is_quantised(spec.dtype) && !is_quantised(source.stored)) quantise_all(pool, i, source.stored, from);
       else if (source.scale != nullptr) dequantise_all(pool, i, source, from);
       else convert_all(pool, spec, source.stored, from, owned_[at].data(), n);
+      mapped_[at].require_whole();
       mapped_[at] = MappedRange();
     }
     if (spec.below != 0) {

@@ -28,6 +28,7 @@ struct TensorSpec {
   int64_t below;  // integer tensors: exclusive upper bound of every element, a symbol as above; 0 = unchecked
   bool optional;  // weights: zeros stand in when absent
   bool retained;  // weights: read by the step itself, so kept after prepare
+  bool in_file = false;  // weights: rows are gathered from the mapped file, which may be larger than memory
 };
 
 struct SymbolSpec {

@@ -50,9 +50,11 @@ class Session {
     while (chosen > 0 && model.variants[chosen - 1].max_tokens >= tokens) chosen--;
     if (chosen == model.variant_count) throw Fault("too-many-tokens", "no variant takes " + std::to_string(tokens) + " tokens");
     if (*cancel) throw aborted();
+    loaded_->require_whole();
     if (on_device_ != nullptr) on_device_->step(chosen, tokens, symbols, inputs, outputs, choices, cancel);
     else model.variants[chosen].step({&pool_, tokens, symbols.data(), inputs.data(), outputs.data(), loaded_->weights(), loaded_->prepared(),
                                       state_pointers_.data(), arena_.data(), cancel});
+    loaded_->require_whole();
     if (*cancel) throw aborted();
   }
 
@@ -69,10 +71,15 @@ class Session {
 
   const Model& model() const { return loaded_->model(); }
   const std::vector<int64_t>& symbols() const { return symbols_; }
+  SessionMemory memory() const {
+    SessionMemory use = on_device_ == nullptr ? SessionMemory{0, arena_.bytes(), 0} : on_device_->memory();
+    for (const Memory& state : states_) use.states += state.bytes();
+    use.scratch = pool_.scratch_bytes();
+    return use;
+  }
   size_t bytes() const {
-    size_t sum = arena_.bytes() + (on_device_ == nullptr ? 0 : on_device_->bytes());
-    for (const Memory& state : states_) sum += state.bytes();
-    return sum;
+    const SessionMemory use = memory();
+    return use.states + use.arena;
   }
 
  private:

@@ -19,6 +19,9 @@ class Pool {
   // Memory of one worker; its content does not survive a parallel call.
   char* scratch(int worker) const { return scratch_ + scratch_stride_ * size_t(worker); }
 
+  // Memory of all workers.
+  size_t scratch_bytes() const { return scratch_stride_ * size_t(threads_); }
+
   // Wakes sleeping workers, who then wait for pieces awake a while: worth calling when a first parallel call is near, as
   // waking takes longer than many a piece.
   void rouse();

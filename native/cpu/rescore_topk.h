@@ -1,6 +1,7 @@
 // Stage 2 in one pass (UltraMem §1 steps 8-11): rank scores of the selected keys, core scores over the M×M grid, top K,
 // addresses, shuffle. Nothing but slots and scores is written.
 #pragma once
+#include "ask_rows.h"
 #include "extents.h"
 #include "gather_dot.h"
 #include "grid_topk.h"
@@ -8,11 +9,12 @@
 namespace ultramem {
 
 // A value table whose rows will be read next: they are asked for as soon as a slot is known, those of as many tokens as fit the
-// second-level cache. base null: not.
+// second-level cache; in a file, the pages of all. base null: not.
 struct Prefetch {
   const void* base;
   int64_t rows;  // row = slot mod rows
   int64_t row_bytes;
+  bool in_file;
 };
 
 // Memory of one worker.
@@ -54,6 +56,7 @@ void rescore_topk(Pool& pool, int64_t T, const int32_t* row_index, int64_t ldri,
       const int64_t address = clamped(rows[memory.position[k] / M]) * N + clamped(cols[memory.position[k] % M]);
       to[k] = shuffle ? shuffle[address] : static_cast<int32_t>(address);
     }
+    if (next.base && next.in_file) ask_pages(next.base, next.rows, next.row_bytes, to, K);
     if (t < ahead)
       for (int64_t k = 0; k < K; k++) {
         const char* from = static_cast<const char*>(next.base) + to[k] % next.rows * next.row_bytes;

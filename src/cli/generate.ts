@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { optionNeeded } from '../support/errors/cli.ts';
+import { memoryOption, memoryTable } from './memory.ts';
 import { openSession, readModel, type SessionFlags } from './open-session.ts';
 import {
   configOption,
@@ -28,6 +29,7 @@ interface GenerateFlags extends SessionFlags {
   readonly seed?: number;
   readonly stop?: readonly string[];
   readonly echo?: boolean;
+  readonly memory?: boolean;
   readonly json?: boolean;
 }
 
@@ -62,6 +64,7 @@ export function generateVerb(terminal: Terminal): Command {
     .addOption(tablesOption())
     .addOption(marchOption())
     .addOption(threadsOption())
+    .addOption(memoryOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -118,12 +121,22 @@ async function generate(terminal: Terminal, file: string, prompt: string, flags:
       prompt: (first - ready) / 1000,
       generate: (ended - first) / 1000,
     };
-    if (flags.json) return terminal.printJson({ prompt, ...generation, seconds, tokensPerSecond: rate });
+    const memory = flags.memory ? session.memory() : undefined;
+    if (flags.json) {
+      return terminal.printJson({
+        prompt,
+        ...generation,
+        seconds,
+        tokensPerSecond: rate,
+        ...(memory !== undefined && { memory }),
+      });
+    }
     if (!generation.text.endsWith('\n')) terminal.write('\n');
     const speed = rate === undefined ? '' : `, ${rate.toFixed(0)} tokens per second`;
     terminal.note(
       `${generation.tokens.length} tokens (${generation.finishReason}), prompt in ${(seconds.prompt * 1000).toFixed(1)} ms${speed}`,
     );
+    if (memory !== undefined) terminal.note(memoryTable(memory));
     return;
   }
 }

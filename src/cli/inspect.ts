@@ -3,10 +3,13 @@
 import { readFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
+import type { Precision } from '../compile.ts';
 import type { Inspection, InspectTarget } from '../inspect.ts';
+import type { MemoryEstimate } from '../runtime/index.ts';
 import { unreadableFile } from '../support/errors/cli.ts';
+import { mebibytes } from './memory.ts';
 import { readModel } from './open-session.ts';
-import { configOption, examples, jsonOption } from './options.ts';
+import { configOption, examples, jsonOption, precisionOption, wholeNumber } from './options.ts';
 import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -26,6 +29,9 @@ interface InspectFlags {
   readonly target: InspectTarget;
   readonly json?: boolean;
   readonly config?: string;
+  readonly precision?: Precision;
+  readonly maxSequences: number;
+  readonly weights?: string;
 }
 
 export function inspectVerb(terminal: Terminal): Command {
@@ -36,6 +42,13 @@ export function inspectVerb(terminal: Terminal): Command {
     .addOption(configOption())
     .addOption(new Option('--stage <stage>', 'what to show').choices(Object.keys(stages)).default('summary'))
     .addOption(new Option('--target <target>', 'what to plan for').choices(['cpu', 'cuda', 'simt']).default('cpu'))
+    .addOption(precisionOption())
+    .addOption(
+      new Option('--max-sequences <n>', 'sequences of the session whose memory is estimated')
+        .argParser(wholeNumber(1))
+        .default(4),
+    )
+    .option('--weights <path>', 'a checkpoint: its header says which weights load as they are (estimate of memory)')
     .addOption(jsonOption())
     .addHelpText('after', `\nStages:\n${stageHelp.join('\n')}`)
     .addHelpText(
@@ -44,18 +57,21 @@ export function inspectVerb(terminal: Terminal): Command {
         'ultramem inspect examples/bytes-lm/model.ts',
         'ultramem inspect model.ts --stage after | less',
         'ultramem inspect model.ts --stage plan --target cuda',
-        'ultramem inspect model.ts --json | jq .plan.memory',
+        'ultramem inspect model.ts --weights w.safetensors --precision bf16 --max-sequences 16',
+        'ultramem inspect model.ts --json | jq .estimate',
         'ultramem inspect generated/bytes-lm/graph.before.ir --stage passes',
       ),
     )
-    .action(async (file: string, { stage, json, target, ...flags }: InspectFlags) => {
-      const { inspect, parseGraph } = await import('../inspect.ts');
+    .action(async (file: string, { stage, json, target, precision, maxSequences, weights, ...flags }: InspectFlags) => {
+      const { estimate, inspect, parseGraph } = await import('../inspect.ts');
       const isGraph = file.endsWith('.ir') && flags.config === undefined;
       const inspection = inspect(isGraph ? parseGraph(readGraph(file)) : await readModel(terminal, file, flags), {
         target,
+        precision,
       });
-      if (json) return terminal.printJson(inspection);
-      terminal.print(await text(inspection, stage));
+      const memory = await estimate(inspection.plan, maxSequences, { weights });
+      if (json) return terminal.printJson({ ...inspection, estimate: memory });
+      terminal.print(await text(inspection, stage, { memory, maxSequences }));
     });
 }
 
@@ -67,11 +83,17 @@ function readGraph(path: string): string {
   }
 }
 
-async function text(inspection: Inspection, stage: Stage): Promise<string> {
+/** Memory of a session of so many sequences. */
+interface Estimated {
+  readonly memory: MemoryEstimate;
+  readonly maxSequences: number;
+}
+
+async function text(inspection: Inspection, stage: Stage, estimated: Estimated): Promise<string> {
   const { printGraph, printPlan } = await import('../inspect.ts');
   switch (stage) {
     case 'summary':
-      return summary(inspection);
+      return summary(inspection, estimated);
     case 'before':
       return printGraph(inspection.before);
     case 'after':
@@ -85,7 +107,7 @@ async function text(inspection: Inspection, stage: Stage): Promise<string> {
   }
 }
 
-function summary(inspection: Inspection): string {
+function summary(inspection: Inspection, { memory: { weights, session }, maxSequences }: Estimated): string {
   const { before, after, plan, work } = inspection;
   const numbers = before.weights.reduce(
     (sum, { type }) => sum + type.shape.reduce<number>((n, d) => n * Number(d), 1),
@@ -108,8 +130,16 @@ function summary(inspection: Inspection): string {
     ],
     ['work at T = 1', `${millions(work.after.flops)} flops (as written ${millions(work.before.flops)})`],
     ['traffic at T = 1', `${mebibytes(work.after.bytes)} (as written, node by node, ${mebibytes(work.before.bytes)})`],
-    ['memory', `${mebibytes(memory.prepared)} prepared, ${mebibytes(memory.retained)} of weights stay mapped`],
-    ['', `${mebibytes(memory.statePerSequence)} per sequence, ${mebibytes(memory.arena)} arena at most`],
+    ['memory to load', `${mebibytes(weights.own + weights.prepared)}, and ${mebibytes(weights.passing)} until loaded`],
+    ['', `${mebibytes(weights.prepared)} prepared, ${mebibytes(weights.own)} of weights converted`],
+    [
+      'mapped',
+      `${mebibytes(weights.mapped)} of weights as they are, ${mebibytes(weights.inFile)} that stay in their file`,
+    ],
+    [
+      'a session',
+      `${mebibytes(session.states)} of states for ${maxSequences} sequences (${mebibytes(memory.statePerSequence)} each), ${mebibytes(session.arena)} arena, scratch of threads`,
+    ],
   ];
   const table = new Table(plainTable([before.name, '']));
   for (const fact of facts) table.push([...fact]);
@@ -129,5 +159,3 @@ function passes({ log }: Inspection): string {
 const fusion = ({ notes }: Inspection): string => notes.map(({ text }) => text).join('\n');
 
 const millions = (n: number): string => (n >= 1e6 ? `${(n / 1e6).toFixed(2)} M` : n.toLocaleString('en-US'));
-const mebibytes = (n: number): string =>
-  n >= 2 ** 20 ? `${(n / 2 ** 20).toFixed(2)} MiB` : `${(n / 2 ** 10).toFixed(1)} KiB`;

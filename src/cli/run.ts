@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import type { Tensor } from '../runtime/index.ts';
 import { optionNeeded } from '../support/errors/cli.ts';
+import { memoryOption, memoryTable } from './memory.ts';
 import { openSession, readModel, type SessionFlags } from './open-session.ts';
 import {
   configOption,
@@ -20,6 +21,7 @@ interface RunFlags extends SessionFlags {
   readonly inputs: string;
   readonly outputs?: string;
   readonly trace?: string;
+  readonly memory?: boolean;
   readonly json?: boolean;
 }
 
@@ -37,6 +39,7 @@ export function runVerb(terminal: Terminal): Command {
     .addOption(tablesOption())
     .addOption(marchOption())
     .addOption(threadsOption())
+    .addOption(memoryOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -69,6 +72,7 @@ export function runVerb(terminal: Terminal): Command {
         ended = performance.now();
         launches = await tracing?.end();
       });
+      const memory = flags.memory ? session.memory() : undefined;
       const seconds = { load: (ready - started) / 1000, step: (ended - ready) / 1000 };
       if (flags.outputs !== undefined) {
         const prefix = step.prefixed ? 'out.' : '';
@@ -88,6 +92,7 @@ export function runVerb(terminal: Terminal): Command {
           outputs: Object.fromEntries(described),
           seconds,
           ...trace,
+          ...(memory !== undefined && { memory }),
         });
       }
       for (const [name, value] of Object.entries(outputs)) {
@@ -98,6 +103,7 @@ export function runVerb(terminal: Terminal): Command {
       const where = flags.outputs === undefined ? '' : `, written to ${flags.outputs}`;
       if (launches !== undefined) terminal.note(`${launches} launches, written to ${flags.trace}`);
       terminal.note(`one step in ${(seconds.step * 1000).toFixed(2)} ms${where}`);
+      if (memory !== undefined) terminal.note(memoryTable(memory));
     });
 }
 

@@ -1,6 +1,6 @@
 // The words that declare: symbols, inputs, weights, states, outputs and taps. They are methods of the `m` a definition gets.
 
-import type { Dim } from '../ir/graph.ts';
+import { type Dim, placements, type WeightPlacement } from '../ir/graph.ts';
 import { type DType, dtypes } from '../support/dtype.ts';
 import { didYouMean } from '../support/suggest.ts';
 import { type F32, type I32, isTensor, type State, type Tensor } from './tensor.ts';
@@ -47,6 +47,12 @@ export interface WeightOptions<D extends DType> {
   readonly optional?: boolean;
   /** Index tables: exclusive upper bound of every element, checked at load; the lower one is 0. */
   readonly below?: number;
+  /**
+   * `file`: a table whose rows are gathered and stay in the checkpoint's file, mapped: it is never read as a whole, copied or
+   * converted, and may be larger than memory. The checkpoint must store it as the compiled model does (`--precision bf16` for
+   * a table of bf16). On a device its rows lie in pinned memory of the host. Default `memory`.
+   */
+  readonly placement?: WeightPlacement;
 }
 
 /** What a definition declares on. */
@@ -142,16 +148,18 @@ export function declare(trace: Trace): ModelContext {
     },
     input,
     weight<D extends DType = 'f32'>(name: string, shape: readonly number[], options: WeightOptions<D> = {}): Tensor<D> {
-      checkOptions(trace, 'm.weight', options, ['dtype', 'optional', 'below']);
+      checkOptions(trace, 'm.weight', options, ['dtype', 'optional', 'below', 'placement']);
+      const { optional = false, below, placement = 'memory' } = options;
       const dtype = (options.dtype ?? 'f32') as D;
       const good = [
         checkName(trace, 'weight', name, /^[^\s"\\]+$/, 'its name in the checkpoint, without spaces and quotes'),
         checkDtype(trace, dtype),
         checkShape(trace, `weight "${name}"`, shape, false),
-        checkBelow(trace, `weight "${name}"`, dtype, options.below),
+        checkBelow(trace, `weight "${name}"`, dtype, below),
+        checkPlacement(trace, name, placement, below),
       ].every(Boolean);
       if (!good) return trace.poison(dtype) as Tensor<D>;
-      return trace.weight(name, { dtype, shape }, options.optional ?? false, options.below) as Tensor<D>;
+      return trace.weight(name, { dtype, shape }, { optional, below, placement }) as Tensor<D>;
     },
     state(name, shape) {
       const good = [
@@ -235,6 +243,24 @@ function checkShape(trace: Trace, what: string, shape: readonly Dim[], symbolsTo
     return false;
   }
   return true;
+}
+
+function checkPlacement(trace: Trace, name: string, placement: WeightPlacement, below: number | undefined): boolean {
+  if (!placements.includes(placement)) {
+    const wanted = placements.join(' or ');
+    trace.report({
+      code: 'bad-option',
+      message: `weight "${name}" has no such placement`,
+      got: JSON.stringify(placement),
+      wanted,
+    });
+    return false;
+  }
+  if (placement === 'memory' || below === undefined) return true;
+  const hint = 'Leave below out where the table is no table of indices, else the placement.';
+  const message = `weight "${name}" stays in its file, so its elements are not checked at load`;
+  trace.report({ code: 'bad-option', message, got: `below ${below}`, hint });
+  return false;
 }
 
 function checkBelow(trace: Trace, what: string, dtype: DType, below: Dim | undefined): boolean {

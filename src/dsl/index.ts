@@ -1,5 +1,6 @@
 // All the words, and the errors that presets throw for configurations.
 
+export type { WeightPlacement } from '../ir/graph.ts';
 export { badConfig, unknownConfig } from '../support/errors/dsl.ts';
 export {
   abs,

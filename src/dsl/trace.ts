@@ -27,7 +27,7 @@ export interface Trace {
   /** Records a fault at the user's call. */
   report(fault: Fault): void;
   input(name: string, type: Type, below: Dim | undefined): Tensor;
-  weight(name: string, type: Type, optional: boolean, below: number | undefined): Tensor;
+  weight(name: string, type: Type, facts: Pick<Weight, 'optional' | 'below' | 'placement'>): Tensor;
   state(name: string, shape: readonly Dim[]): State;
   /** Appends a node whose operands and attributes were checked, and gives handles of its results. */
   node(op: string, operands: readonly (Tensor | State)[], attrs: Attrs, results: readonly Type[]): Tensor[];
@@ -128,11 +128,11 @@ export function startTrace(name: string, origin: Loc | undefined): Trace {
       inputs.push({ kind: 'input', id, type, below, loc: place() });
       return handle(id, type);
     },
-    weight(given, type, optional, below) {
+    weight(given, type, facts) {
       if (isTaken('weight', given)) return handle(given, type, true);
       // Inputs are called by their ids, which have no dots: a weight's id has one, so that `keys` may be both.
       const id = idFor(given.includes('.') ? given : `w.${given}`);
-      weights.push({ kind: 'weight', id, name: given, type, optional, below, loc: place() });
+      weights.push({ kind: 'weight', id, name: given, type, ...facts, loc: place() });
       return handle(id, type);
     },
     state(given, shape) {

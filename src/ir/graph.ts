@@ -38,6 +38,14 @@ export interface Input {
   readonly loc: Loc | undefined;
 }
 
+/**
+ * Where a loaded weight lies. `memory`: mapped where the checkpoint stores it as declared, else converted; expected to fit.
+ * `file`: in the checkpoint's file alone, whose pages come as rows are gathered and go when memory is short, so that a
+ * table may be larger than memory; on a device, in pinned memory of the host.
+ */
+export type WeightPlacement = (typeof placements)[number];
+export const placements = ['memory', 'file'] as const;
+
 /** A tensor from the checkpoint, constant while loaded. */
 export interface Weight {
   readonly kind: 'weight';
@@ -49,6 +57,7 @@ export interface Weight {
   readonly optional: boolean;
   /** Integer weights used as indices: exclusive upper bound of every element, checked at load; lower is 0. */
   readonly below: number | undefined;
+  readonly placement: WeightPlacement;
   readonly loc: Loc | undefined;
 }
 

@@ -5,7 +5,7 @@ import { deepFreeze } from '../support/freeze.ts';
 import { didYouMean } from '../support/suggest.ts';
 import { inferTypes } from './build-node.ts';
 import type { Attr, Attrs, Dim, Graph, Input, Meta, Named, Node, State, SymbolDim, Type, Weight } from './graph.ts';
-import { storedAs, typeText } from './graph.ts';
+import { placements, storedAs, typeText } from './graph.ts';
 import { isProblem } from './op.ts';
 import { isKind, ops } from './ops/index.ts';
 import { Scanner } from './scanner.ts';
@@ -68,7 +68,8 @@ const statements = {
     const type = define(scan, id, at, types, draft);
     const optional = scan.takesWord('optional');
     const below = scan.takesWord('below') ? scan.integer() : undefined;
-    draft.weights.push({ kind: 'weight', id, name, type, optional, below, loc: scan.loc() });
+    const placement = scan.takesWord('in') ? scan.oneOf(...placements) : 'memory';
+    draft.weights.push({ kind: 'weight', id, name, type, optional, below, placement, loc: scan.loc() });
   },
   state(scan: Scanner, draft: Draft, types: Types) {
     const [id, type] = leaf(scan, '$', types, draft);

@@ -48,8 +48,8 @@ const leafText = (leaf: Leaf): string => leafTexts[leaf.kind](leaf as never);
 
 const leafTexts = {
   input: ({ id, type, below }: Input) => `input %${id} : ${shown(type)}${belowText(below)}`,
-  weight: ({ id, name, type, optional, below }: Weight) =>
-    `weight @${id} ${JSON.stringify(name)} : ${shown(type)}${optional ? ' optional' : ''}${belowText(below)}`,
+  weight: ({ id, name, type, optional, below, placement }: Weight) =>
+    `weight @${id} ${JSON.stringify(name)} : ${shown(type)}${optional ? ' optional' : ''}${belowText(below)}${placement === 'memory' ? '' : ` in ${placement}`}`,
   state: ({ id, type }: State) => `state $${id} : ${shown(type)}`,
 } as const satisfies Record<Leaf['kind'], unknown>;
 

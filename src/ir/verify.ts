@@ -4,7 +4,7 @@ import { badGraph } from '../support/errors/ir.ts';
 import { nearest } from '../support/suggest.ts';
 import { inferTypes } from './build-node.ts';
 import type { Dim, Graph, Leaf, Node, Type, ValueId } from './graph.ts';
-import { storedAs, typeText } from './graph.ts';
+import { placements, storedAs, typeText } from './graph.ts';
 import { isProblem, stateOperands } from './op.ts';
 import { isKind, ops } from './ops/index.ts';
 import { nodeText } from './print.ts';
@@ -41,6 +41,14 @@ export function faultsOf(graph: Graph): string[] {
     define(leaf.id, leaf.type, `${leaf.kind} ${leaf.id}`, stage[leaf.kind]);
     if (leaf.kind === 'weight' && leaf.type.shape.some((dim) => typeof dim === 'string')) {
       faults.push(`weight ${leaf.id}: a weight has no symbolic dims`);
+    }
+    if (leaf.kind === 'weight' && !placements.includes(leaf.placement)) {
+      faults.push(`weight ${leaf.id}: no placement is called ${String(leaf.placement)}`);
+    }
+    if (leaf.kind === 'weight' && leaf.placement === 'file' && leaf.below !== undefined) {
+      faults.push(
+        `weight ${leaf.id}: it stays in its file, where nothing checks that elements lie below ${leaf.below}`,
+      );
     }
     if (leaf.kind === 'input' && typeof leaf.below === 'string' && !symbols.has(leaf.below)) {
       faults.push(`input ${leaf.id}: below the symbol ${leaf.below}, which is not declared`);

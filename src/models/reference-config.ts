@@ -92,6 +92,7 @@ const decoderRules: ConfigRules = {
     ...['vocab_size', 'embedding_size', 'weight_tying', 'attention_layer_norm', 'layer_norm_eps', 'rope_theta'],
     ...['mem_insert_way', 'mem_knum', 'mem_kdim', 'mem_vdim', 'mem_knn', 'mem_head', 'mem_type'],
     ...['mem_key_expand_time', 'mem_value_expand_time', 'mem_pre_vdim', 'mem_share_ratio', 'mem_use_glu_act'],
+    'mem_value_placement',
   ],
   ignored: [
     ...['flash_attention', 'attention_dropout', 'residual_dropout', 'embedding_dropout', 'precision'],
@@ -117,7 +118,8 @@ const decoderRules: ConfigRules = {
 
 /**
  * Options of a decoder from the reference's keys (`d_model`, `n_heads`, `mem_insert_way` …). Keys that only matter in training are
- * ignored. Memories are V1 (with expansion 4), V2 or Memory+; the reference fixes rank 2 and 2 cores.
+ * ignored. Memories are V1 (with expansion 4), V2 or Memory+; the reference fixes rank 2 and 2 cores. One key is not the reference's:
+ * `mem_value_placement`, `file` for value tables that stay in the checkpoint's file.
  * Throws `unknown-config`, and `bad-config` for what the preset does not build, such as a `block_type` other than `sequential`.
  */
 export function decoderFromConfig(given: unknown): DecoderOptions {
@@ -157,6 +159,7 @@ function memoryFromConfig(
     ...{ width: sizes.width, eps: sizes.eps },
     ...{ knum: config.count('mem_knum'), kdim: config.count('mem_kdim'), knn: config.count('mem_knn') },
     heads: config.count('mem_head', 2),
+    valuePlacement: config.oneOf('mem_value_placement', ['memory', 'file'], 'memory'),
   };
   const type = config.oneOf('mem_type', ['ultramem_v1', 'ultramem_v2', 'memory_plus']);
   if (type === 'memory_plus') {

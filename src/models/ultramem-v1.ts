@@ -10,6 +10,7 @@ import {
   type ModelContext,
   reshape,
   unstack,
+  type WeightPlacement,
 } from '../dsl/index.ts';
 import { poolSlices } from './pooling.ts';
 import { refuseSizes, type Tapped, tapsOf } from './tapped.ts';
@@ -45,6 +46,8 @@ export interface UltramemV1Options {
   readonly queryConv?: { readonly kernel: number; readonly positions: I32; readonly sequence: I32 };
   /** Whether slots go through the stored permutation `shuffle_index`; default true. */
   readonly shuffle?: boolean;
+  /** Where the value table lies: see WeightOptions; default `memory`. */
+  readonly valuePlacement?: WeightPlacement;
   /** Put before every weight's name; default none. */
   readonly prefix?: string;
   /** Put before every tap's name; default `mid.`. */
@@ -83,7 +86,8 @@ export function ultramemV1(m: ModelContext, x: F32, options: UltramemV1Options):
 
   // Slice c of a row is weighted by core c's own score; rows are summed per virtual block (§1.13).
   tapped('lookup_scores', scores);
-  const table = m.weight(`${prefix}values_for_look_up`, [n * n, Dv]);
+  const { valuePlacement: placement = 'memory' } = options;
+  const table = m.weight(`${prefix}values_for_look_up`, [n * n, Dv], { placement });
   const pooled = tapped('pooled', reshape(poolSlices(table, { row: tableRow, block, scores }, E), [T, E * Dv]));
   return linear(pooled, m.weight(`${prefix}values_proj.weight`, [D, E * Dv]));
 }

@@ -42,6 +42,10 @@ export class GraphIndex {
     return this.#producers.get(id)?.stage ?? 'step';
   }
 
+  producer(id: ValueId): Node | undefined {
+    return this.#producers.get(id);
+  }
+
   users(id: ValueId): readonly Node[] {
     return this.#users.get(id) ?? [];
   }

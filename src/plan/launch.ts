@@ -97,11 +97,17 @@ export interface KernelForms {
     writes: 'slot' | 'scores';
   };
   rescore_topk: {
-    constants: Sizes<'H' | 'N' | 'R' | 'D' | 'M' | 'C' | 'K' | 'queryHead' | 'queryRank' | 'nextRows' | 'nextRowBytes'>;
+    constants: Sizes<
+      'H' | 'N' | 'R' | 'D' | 'M' | 'C' | 'K' | 'queryHead' | 'queryRank' | 'nextRows' | 'nextRowBytes'
+    > & {
+      readonly nextInFile: boolean;
+    };
     /** `next`: the value table that is read after, touched ahead; null for none. */
     reads: 'rowIndex' | 'colIndex' | 'qRow' | 'qCol' | 'keysRow' | 'keysCol' | 'core' | 'shuffle' | 'next';
     writes: 'slot' | 'scores';
   };
+  /** Asks for the pages of the rows of a table that stays in its file; writes nothing. */
+  ask_rows: { constants: Sizes<'N' | 'rowBytes' | 'R'>; reads: 'table' | 'slot'; writes: never };
   gather_pool: {
     constants: Sizes<'N' | 'D' | 'R' | 'C' | 'G'>;
     /** `scale`: a factor for each row of a quantised table; null for others. */

@@ -18,7 +18,8 @@ export function estimateMemory(
   const sum = (types: readonly Type[]) => types.reduce((n, type) => n + bytesOf(type), 0);
   return {
     weights: sum(weights.map((w) => w.type)),
-    retained: sum(weights.filter((w) => w.retained).map((w) => w.type)),
+    retained: sum(weights.filter((w) => w.retained && w.placement === 'memory').map((w) => w.type)),
+    inFile: sum(weights.filter((w) => w.retained && w.placement === 'file').map((w) => w.type)),
     prepared: preparedBytes,
     prepareScratch: prepare.bytes,
     statePerSequence: sum(graph.states.map((s) => s.type)),

@@ -7,6 +7,7 @@ import { fuseRetrieval } from './device/fuse-retrieval.ts';
 import { lower } from './device/index.ts';
 import { planSampling } from './device/sample.ts';
 import { assignStreams } from './device/streams.ts';
+import { requireRowsOfFiles } from './file-tables.ts';
 import { fusePoolLinear } from './fuse-pool-linear.ts';
 import { GraphIndex } from './graph-index.ts';
 import { kernelChoice } from './kernels/index.ts';
@@ -62,8 +63,9 @@ function planWith<Target extends string, L>(
       `T ${range.min === range.max ? range.min : `${range.min}…${range.max}`}`,
       range.reason,
     );
-    return { range, launches: launchesOf(step), memory: step.finish(range.max) };
+    return { range, step, launches: launchesOf(step), memory: step.finish(range.max) };
   });
+  for (const { launches } of [prepare, ...steps.map(({ step }) => step)]) requireRowsOfFiles(graph, prepare, launches);
 
   const kept = new Set(steps.flatMap((s) => s.memory.buffers.filter((b) => b.space === 'prepared').map((b) => b.name)));
   const used = new Set(steps.flatMap((s) => s.memory.buffers.map((b) => b.name)));
@@ -91,6 +93,7 @@ function planWith<Target extends string, L>(
       below: w.below,
       optional: w.optional,
       retained: retained.has(i),
+      placement: w.placement,
     }),
   );
   const outputs = graph.outputs.map(
@@ -115,7 +118,7 @@ function planWith<Target extends string, L>(
   });
 }
 
-const plain = { below: undefined, optional: false, retained: false } as const;
+const plain = { below: undefined, optional: false, retained: false, placement: 'memory' } as const;
 
 function planNodes(at: Scheduler, stage: 'prepare' | 'step'): void {
   for (const node of at.graph.nodes) {

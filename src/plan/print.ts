@@ -17,7 +17,7 @@ export function printPlan(plan: Plan): string {
   lines.push(
     '',
     'memory',
-    `  weights            ${bytes(m.weights)}, of which ${bytes(m.retained)} stay mapped`,
+    `  weights            ${bytes(m.weights)}, of which ${bytes(m.retained)} stay mapped${m.inFile === 0 ? '' : ` and ${bytes(m.inFile)} in their file`}`,
     `  prepared           ${bytes(m.prepared)}, made at load with ${bytes(m.prepareScratch)} of scratch`,
     `  state per sequence ${bytes(m.statePerSequence)}`,
     `  arena              ${plan.variants.map((v) => `${v.name} ${bytes(v.bytes)}`).join(', ')}`,
@@ -48,7 +48,8 @@ const life = (b: Buffer): string => (b.first === b.last ? `launch ${b.first}` : 
 function launchText(launch: AnyLaunch): string {
   const constants = Object.entries(launch.constants).map(([k, v]) => `${k}=${JSON.stringify(v)}`);
   const views = (of: object) => (Object.values(of) as (View | null)[]).filter((v) => v !== null).map(viewText);
-  return `${views(launch.writes).join(', ')} = ${launch.kernel}(${views(launch.reads).join(', ')}) rows=${rowsText(launch)} {${constants.join(', ')}}${locText(launch)}`;
+  const written = views(launch.writes).join(', ');
+  return `${written === '' ? '' : `${written} = `}${launch.kernel}(${views(launch.reads).join(', ')}) rows=${rowsText(launch)} {${constants.join(', ')}}${locText(launch)}`;
 }
 
 function deviceLaunchText(launch: DeviceLaunch): string {

@@ -242,6 +242,12 @@ export class Scheduler {
     return space === 'weight' || space === 'scratch' || space === 'prepared';
   }
 
+  /** Whether the view lies in a weight that stays in its file. */
+  isInFile(view: View): boolean {
+    const { space, index } = this.#draft(view.buffer);
+    return space === 'weight' && this.graph.weights[index]!.placement === 'file';
+  }
+
   /** Gives output `index` its memory: the value's own buffer where that is dense and whole, else a copy. */
   bindOutput(index: number, name: string, id: ValueId): void {
     const view = this.view(id);

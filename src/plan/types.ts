@@ -1,6 +1,6 @@
 // The plan: every decision between a graph and its source text, as frozen plain data. Codegen only writes it down.
 
-import type { Dim, Loc, Meta, SymbolDim, Type } from '../ir/graph.ts';
+import type { Dim, Loc, Meta, SymbolDim, Type, WeightPlacement } from '../ir/graph.ts';
 import type { DType } from '../support/dtype.ts';
 import type { Kernel, KernelForms } from './launch.ts';
 
@@ -103,13 +103,16 @@ export interface PlanTensor {
   readonly optional: boolean;
   /** Weights: read by the step itself, so kept after prepare. */
   readonly retained: boolean;
+  readonly placement: WeightPlacement;
 }
 
 /** Bytes by what they are for. */
 export interface MemoryEstimate {
   readonly weights: number;
-  /** Weights that stay mapped after prepare. */
+  /** Weights that stay mapped after prepare, but for those in their file. */
   readonly retained: number;
+  /** Weights that stay in their file: rows of them come and go. */
+  readonly inFile: number;
   readonly prepared: number;
   readonly prepareScratch: number;
   /** Per sequence of the session. */

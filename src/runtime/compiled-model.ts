@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { addonNotFound, addonUnloadable } from '../support/errors/session.ts';
 import type { ModelDescription, TokenizerDescription } from './description.ts';
 import type { LoadedModel } from './engine.ts';
+import type { MemoryUse } from './memory.ts';
 import type { NativeAddon } from './native-addon.ts';
 import { type LoadOptions, loadNative } from './native-engine.ts';
 import { Session, type SessionOptions, sessionSymbols } from './session.ts';
@@ -72,6 +73,11 @@ export abstract class CompiledModel {
 
   get description(): ModelDescription {
     return this.session.model;
+  }
+
+  /** What the session and the weights take now, in bytes: see MemoryUse. @throws UltramemError disposed */
+  memory(): MemoryUse {
+    return this.session.memory();
   }
 
   /** Opens a further session on the same weights. */

@@ -16,6 +16,8 @@ export interface DescribedTensor {
 export interface DescribedWeight extends DescribedTensor {
   /** Zeros stand in when the checkpoint lacks it. */
   readonly optional: boolean;
+  /** `file`: rows are gathered from the mapped file, which is never read as a whole. */
+  readonly placement: 'memory' | 'file';
 }
 
 export interface DescribedSymbol {

@@ -2,6 +2,7 @@
 
 import type { Tensor } from '../support/tensor.ts';
 import type { ModelDescription, SymbolValues } from './description.ts';
+import type { MemoryUse } from './memory.ts';
 import type { Observe } from './native-addon.ts';
 import type { GivenOutputs } from './outputs.ts';
 import type { Choice } from './sampling.ts';
@@ -45,6 +46,8 @@ export interface Engine {
    * Absent where logits come out anyway.
    */
   sample?(step: EngineStep, choices: readonly Choice[]): Promise<Int32Array>;
+  /** What it and the weights take now. Looks at every page of mapped files: not for every step. */
+  memory(): MemoryUse;
   /** Where copies of inputs come from, and go when their step has settled; absent where outputs may share their memory. */
   readonly staging?: Staging;
   /** Frees what is the engine's own. Safe during a step, which is cancelled; safe twice. */

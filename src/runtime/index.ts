@@ -17,6 +17,15 @@ export {
 export type { CallOptions, Engine, EngineStep, ForwardOptions, LoadedModel } from './engine.ts';
 export type { FinishReason, GeneratedToken, GenerateOptions, Generation } from './generate.ts';
 export type { InputValue } from './inputs.ts';
+export {
+  estimateLoad,
+  type LoadEstimate,
+  type MemoryEstimate,
+  type MemoryUse,
+  type SessionMemory,
+  statesBytes,
+  type WeightsMemory,
+} from './memory.ts';
 export type { LaunchCounters, NativeAddon, NativeDescription, NativeVariant, Observe } from './native-addon.ts';
 export { type LoadOptions, loadNative, type NativeEngine, type NativeModel } from './native-engine.ts';
 export type { GivenOutputs } from './outputs.ts';

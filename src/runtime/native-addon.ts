@@ -3,6 +3,7 @@
 import type { DType } from '../support/dtype.ts';
 import type { Tensor } from '../support/tensor.ts';
 import type { DescribedSymbol, DescribedTensor, DescribedWeight } from './description.ts';
+import type { SessionMemory, WeightsMemory } from './memory.ts';
 
 /** Version of this interface; `api` of the addon must equal it. */
 export const addonApi = 3;
@@ -24,6 +25,8 @@ export interface NativeDescription {
   readonly weights: readonly (DescribedWeight & { readonly retained: boolean })[];
   readonly states: readonly DescribedTensor[];
   readonly variants: readonly NativeVariant[];
+  /** Steps run on a device; tables that stay in their file lie in pinned memory of the host then. */
+  readonly onDevice: boolean;
   /** Steps can choose tokens from output `logits` where it lies, and leave it there. */
   readonly samples: boolean;
   readonly preparedBytes: number;
@@ -49,6 +52,7 @@ export interface NativeWeights {
   cancel(): void;
   progress(): [done: number, total: number];
   bytes(): number;
+  memory(): WeightsMemory;
   dispose(): void;
 }
 
@@ -96,6 +100,7 @@ export interface NativeSession {
   /** Of every launch of the last step, in order; empty where they are not observed. Not during a step. */
   counters(): LaunchCounters[];
   bytes(): number;
+  memory(): SessionMemory;
   dispose(): void;
 }
 

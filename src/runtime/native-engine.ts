@@ -9,6 +9,7 @@ import {
   cannotObserve,
   disposed,
   kernelFinding,
+  memoryTooSmall,
   optionInvalid,
   outOfMemory,
   stepFailed,
@@ -16,6 +17,7 @@ import {
 import { traceUnwritable } from '../support/errors/trace.ts';
 import {
   safetensorsTruncated,
+  weightsFileChanged,
   weightsNotFinite,
   weightsScaleInvalid,
   weightsUnreadable,
@@ -23,14 +25,17 @@ import {
 } from '../support/errors/weights.ts';
 import { UltramemError } from '../support/errors.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
+import { memoryRoom } from './available-memory.ts';
 import { choiceWords } from './choice-words.ts';
 import { readableAs } from './convert.ts';
 import { type ModelDescription, type SymbolValues, sizesOf, type TokenizerDescription } from './description.ts';
 import type { Engine, EngineStep, LoadedModel } from './engine.ts';
+import { estimateLoad, type LoadEstimate, statesBytes } from './memory.ts';
 import {
   addonApi,
   type LaunchCounters,
   type NativeAddon,
+  type NativeDescription,
   type NativePlace,
   type NativeSession,
   type NativeSource,
@@ -41,14 +46,22 @@ import type { StoredTensor } from './safetensors.ts';
 import type { Choice } from './sampling.ts';
 import { Staging } from './staging.ts';
 import { awake } from './stay-awake.ts';
-import { type MatchedWeight, type MatchOptions, matchWeights, storedDtype, type WeightsLike } from './weights.ts';
+import {
+  type MatchedWeight,
+  type MatchOptions,
+  matchWeights,
+  requireInPlace,
+  storedDtype,
+  type WeightsLike,
+} from './weights.ts';
 
 export interface LoadOptions extends MatchOptions {
   /** Threads of loading, and of a session where it does not say; default: one per core. */
   readonly threads?: number;
   /**
    * Keep weights that steps read in memory of our own, with huge pages, in place of mapping their file; default false.
-   * Quicker look-ups, slower loading, and no harm when another process shortens the file (a mapping would end this one).
+   * Quicker look-ups, slower loading, and no harm when another process shortens the file (steps on a mapping end with the error
+   * weights-file-changed then). Tables that the model places in their file are mapped all the same.
    */
   readonly copy?: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -83,7 +96,14 @@ export async function loadNative(
   const description = addon.describe();
   const model: ModelDescription = tokenizer === undefined ? description : { ...description, tokenizer };
   const matched = await matchWeights(model, weights, options);
+  requireInPlace(matched);
   if (signal?.aborted) throw aborted('loading weights', signal.reason);
+  const expected = estimateLoad(description, matched.weights, options.copy);
+  requireRoom(
+    `loading ${model.name}`,
+    expected.own + expected.prepared + expected.passing + (description.onDevice ? expected.inFile : 0),
+    "Leave tables in their file (placement: 'file'), store weights as the model reads them (--precision bf16 for those of bf16)",
+  );
   const native = new addon.Weights();
   const threads = checkThreads(options.threads ?? availableParallelism());
   const cancel = () => native.cancel();
@@ -104,20 +124,35 @@ export async function loadNative(
       return native.bytes();
     },
     openEngine: (symbols, own = threads, observe = {}) =>
-      openEngine(addon, native, model, symbols, own, observe, description.samples),
+      openEngine(addon, native, description, { model, symbols, threads: own, observe, expected }),
     dispose: () => native.dispose(),
   };
+}
+
+interface SessionPlan {
+  readonly model: ModelDescription;
+  readonly symbols: SymbolValues;
+  readonly threads: number;
+  readonly observe: Observe;
+  readonly expected: LoadEstimate;
 }
 
 function openEngine(
   addon: NativeAddon,
   weights: NativeWeights,
-  model: ModelDescription,
-  symbols: SymbolValues,
-  threads: number,
-  observe: Observe,
-  samples: boolean,
+  { samples, variants }: NativeDescription,
+  { model, symbols, threads, observe, expected }: SessionPlan,
 ): NativeEngine {
+  const estimate = {
+    states: statesBytes(model, symbols),
+    arena: Math.max(0, ...variants.map(({ arenaBytes }) => arenaBytes)),
+  };
+  const sequences = Object.entries(symbols).map(([name, value]) => `${name} = ${value}`);
+  requireRoom(
+    `a session of ${model.name}${sequences.length === 0 ? '' : ` with ${sequences.join(', ')}`}`,
+    estimate.states + estimate.arena,
+    'Lower maxSequences or the model’s context',
+  );
   const values = (step: SymbolValues) => model.symbols.map(({ name, bound }) => step[name] ?? symbols[name] ?? bound);
   let session: NativeSession;
   try {
@@ -174,6 +209,15 @@ function openEngine(
       if (gone) throw disposed('the session');
       return session.counters();
     },
+    memory() {
+      if (gone) throw disposed('the session');
+      return {
+        weights: weights.memory(),
+        session: session.memory(),
+        expected: { weights: expected, session: estimate },
+        rss: process.memoryUsage.rss(),
+      };
+    },
     dispose() {
       gone = true;
       session.dispose();
@@ -210,6 +254,12 @@ function outputsAhead({ outputs }: ModelDescription) {
       if (bytes <= mostBytesAhead) ahead = { key: keyOf(sizes), tensors: make(sizes) };
     },
   };
+}
+
+/** Fails before memory is taken that is not there: the system would rather end the process than refuse it. */
+function requireRoom(what: string, wanted: number, ways: string): void {
+  const room = memoryRoom();
+  if (room !== undefined && wanted > room.bytes) throw memoryTooSmall(what, wanted, room, ways);
 }
 
 function checkThreads(threads: number): number {
@@ -256,6 +306,8 @@ function fromNative(error: unknown, source: string, what: string, signal: AbortS
       return outOfMemory(error.message, error);
     case 'safetensors-truncated':
       return safetensorsTruncated(subject ?? source, 'it is shorter than when its header was read');
+    case 'weights-file-changed':
+      return weightsFileChanged(subject ?? source, error.message);
     case 'weights-unreadable':
       return weightsUnreadable(subject ?? source, error.message, error);
     case 'weights-not-finite':

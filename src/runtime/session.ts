@@ -6,6 +6,7 @@ import { isLanguageModel, type ModelDescription, type SymbolValues } from './des
 import type { CallOptions, Engine, ForwardOptions } from './engine.ts';
 import { type GeneratedToken, type GenerateOptions, type Generation, generateTokens } from './generate.ts';
 import { type CheckedInputs, checkInputs, type InputValue } from './inputs.ts';
+import type { MemoryUse } from './memory.ts';
 import { checkOutputs } from './outputs.ts';
 import type { Choice } from './sampling.ts';
 import { type Run, runsOf, type Sequences, sequencesOf } from './sequences.ts';
@@ -108,6 +109,12 @@ export class Session {
       const next = await tokens.next();
       if (next.done) return next.value;
     }
+  }
+
+  /** What the session and its weights take now, in bytes. Takes a while for large mapped files. */
+  memory(): MemoryUse {
+    if (this.#disposed) throw disposed('the session');
+    return this.#engine.memory();
   }
 
   /** Cancels the step in flight and frees the session's memory when that has stopped. Safe twice. */

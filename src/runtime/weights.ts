@@ -1,8 +1,13 @@
 // A checkpoint against a model: which stored tensor becomes which weight, or one error that lists all that does not fit.
 
 import { fileURLToPath } from 'node:url';
-import { type DType, isQuantised, scaleName } from '../support/dtype.ts';
-import { weightsMismatch, weightsNotFinite, weightsScaleInvalid } from '../support/errors/weights.ts';
+import { type DType, dtypeBytes, isQuantised, scaleName } from '../support/dtype.ts';
+import {
+  weightsMismatch,
+  weightsNotFinite,
+  weightsNotInPlace,
+  weightsScaleInvalid,
+} from '../support/errors/weights.ts';
 import { nearest } from '../support/suggest.ts';
 import type { Tensor } from '../support/tensor.ts';
 import { convert, readableAs, storedName } from './convert.ts';
@@ -117,6 +122,22 @@ export async function matchWeights(
   };
   if (Object.values(mismatch).some((list) => list.length > 0)) throw weightsMismatch(source, model.name, mismatch);
   return { source, files, weights };
+}
+
+/**
+ * Weights that stay in their file are read there as they are; tensors handed over as arrays stay arrays.
+ * @throws UltramemError weights-not-in-place
+ */
+export function requireInPlace({ weights }: MatchedWeights): void {
+  for (const { weight, found } of weights) {
+    if (weight.placement !== 'file' || found === undefined || !('path' in found)) continue;
+    const stored = storedDtype(found);
+    const size = dtypeBytes[weight.dtype];
+    if (stored !== storedName[weight.dtype]) {
+      throw weightsNotInPlace(found.path, found.name, stored.toLowerCase(), weight.dtype);
+    }
+    if (found.begin % size !== 0) throw weightsNotInPlace(found.path, found.name, `at byte ${found.begin}`, size);
+  }
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { MemoryEstimate, MemoryUse } from '../../src/runtime/index.ts';
 import '../build-folder.ts';
 import { inTemporaryFolder, start, ultramem } from './run-command.ts';
 
@@ -22,6 +23,28 @@ test('the text goes to stdout, what it took to stderr', () => {
   assert.is(status, 0, stderr);
   assert.is(Buffer.byteLength(stdout.trimEnd()) <= 24, true);
   assert.match(stderr, /^\d+ tokens \(length\), prompt in .* tokens per second$/m);
+});
+
+test('what it takes, beside what inspect says before', () => {
+  const args = ['generate', ...model, '--prompt', 'In the', '--max-tokens', '4', '--memory'];
+  const { status, stderr } = ultramem(args);
+  assert.is(status, 0, stderr);
+  assert.match(stderr, /^prepared +10\.73 MiB +10\.73 MiB/m);
+  assert.match(stderr, /^the whole process +\d/m);
+  const { memory } = JSON.parse(ultramem([...args, '--json']).stdout) as { memory: MemoryUse };
+  const inspected = ultramem(['inspect', ...model, '--max-sequences', '1', '--json']);
+  const { estimate } = JSON.parse(inspected.stdout) as { estimate: MemoryEstimate };
+  assert.equal(estimate, memory.expected);
+  assert.is(memory.weights.prepared, estimate.weights.prepared);
+  assert.is(memory.weights.mapped, estimate.weights.mapped);
+  assert.is(memory.weights.own, estimate.weights.own);
+  assert.is(memory.session.states, estimate.session.states);
+  assert.ok(memory.rss > estimate.weights.prepared);
+  // The interpreter has figures too, and no estimate.
+  const slow = ultramem([...args, '--target', 'interpreter', '--json']);
+  const { memory: interpreted } = JSON.parse(slow.stdout) as { memory: MemoryUse };
+  assert.is(interpreted.expected, undefined);
+  assert.ok(interpreted.weights.own > 0);
 });
 
 test('both targets give the same text', () => {

@@ -16,7 +16,7 @@ const example = `graph "toy model" {
   input %sequence : i32[T] below S
   input %ids : i32[T] below 257
   weight @w "layers.0.w \\"odd\\"" : f32[4,3]  // dir/my model.ts:10:20
-  weight @u "u" : bf16[4] optional
+  weight @u "u" : bf16[4] optional in file
   weight @perm "shuffle" : i64[16] below 16
   state $window : f32[S,2,4]  // model.ts:5:1
   prepare {
@@ -51,6 +51,10 @@ test('what the text says', () => {
   assert.equal(graph.weights[0]!.loc, { file: 'dir/my model.ts', line: 10, column: 20 });
   assert.is(graph.weights[1]!.optional, true);
   assert.is(graph.weights[2]!.below, 16);
+  assert.equal(
+    graph.weights.map(({ placement }) => placement),
+    ['memory', 'file', 'memory'],
+  );
   assert.is(graph.inputs[1]!.below, 'S');
   assert.is(graph.nodes[3]!.attrs.value, Number.NEGATIVE_INFINITY);
   assert.equal(

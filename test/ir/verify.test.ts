@@ -92,6 +92,16 @@ const faults: readonly [name: string, graph: Graph, fault: RegExp][] = [
     /1.5 is no size/,
   ],
   [
+    'weight of no known placement',
+    { ...sound, weights: sound.weights.map((weight) => ({ ...weight, placement: 'disk' as 'file' })) },
+    /no placement is called disk/,
+  ],
+  [
+    'index table in a file',
+    { ...sound, weights: sound.weights.map((weight) => ({ ...weight, placement: 'file' as const, below: 4 })) },
+    /stays in its file, where nothing checks/,
+  ],
+  [
     'weight of no fixed size',
     {
       ...sound,

@@ -1,7 +1,8 @@
 // Two sessions of two variants on a CUDA device. Prints `right`, or `fault <code> [<subject>] <message>`.
 //   plain | eager | cancelled | damaged | second | beside | beside-eager
-// sampled: one session of a model that samples, instead.
+// sampled: one session of a model that samples, instead; placed: of one whose weight stays in its file, which TABLE names.
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <numeric>
 
@@ -128,18 +129,49 @@ void sampled(Device* (*open)()) {
   expect(logits[0] == 20, "logits");
 }
 
+// A model that adds the second element of a weight to its logits; `place`: the file that the weight stays in.
+const ArgSpec placed_args[] = {{Space::output, 0, 0}, {Space::weight, 0, 4}};
+const LaunchList placed_list = {&step_launch, 1, placed_args};
+const Variant placed_variants[] = {{"one", 1, 0, nullptr, &placed_list}};
+
+void placed(Device* (*open)(), const char* place) {
+  const TensorSpec weights[] = {{"table", DType::i32, 1, {1000}, 0, false, true, true}};
+  const Model model = {"placed", "", "", symbols, 1, inputs, 1, outputs, 1, weights, 1, nullptr, 0,
+                       0, 0, 0, nullptr, placed_variants, 1, open, nullptr};
+  std::vector<int32_t> table(1000);
+  std::iota(table.begin(), table.end(), 6);
+  FILE* const file = std::fopen(place, "w");
+  std::fwrite(table.data(), sizeof(int32_t), table.size(), file);
+  std::fclose(file);
+  std::vector<Source> sources(1);
+  sources[0].kind = Source::Kind::file;
+  sources[0].stored = DType::i32;
+  sources[0].path = place;
+  const std::atomic<bool> go_on{false};
+  const auto loaded = std::make_shared<const Loaded>(model, std::move(sources), 1, false, go_on, [](uint64_t, uint64_t) {});
+  expect(loaded->memory().device == 4000 && loaded->memory().in_file == 0, "bytes in pinned memory");
+  Session session(loaded, 1, {4}, {});
+  const bool cancel = false;
+  const int32_t id = 0;
+  std::vector<int32_t> logits(100);
+  session.step({1}, {&id}, {logits.data()}, &cancel);
+  expect(logits[0] == 7, "an element of the table");
+}
+
 }  // namespace
 
 int main(int, char** argv) {
   const std::string mode = argv[1];
   try {
-    if (mode == "sampled") {
-      sampled([]() -> Device* {
+    if (mode == "sampled" || mode == "placed") {
+      const auto open = []() -> Device* {
         static const Head images[2];
         CudaOptions own;
         own.images = {{&images[0], sizeof(Head)}, {&images[1], sizeof(Head)}};
         return new CudaDevice(own);
-      });
+      };
+      if (mode == "sampled") sampled(open);
+      else placed(open, std::getenv("TABLE"));
       std::printf("right\n");
       return 0;
     }

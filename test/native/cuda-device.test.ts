@@ -186,6 +186,27 @@ test('a step that chooses tokens brings back nothing else', async () => {
   ]);
 });
 
+test('a table that stays in its file lies in pinned memory that the device reads', async () => {
+  const TABLE = join(folder, 'table');
+  const { said, calls, left } = await outcome('placed', { TABLE });
+  assert.is(said, 'right');
+  assert.equal(left, []);
+  const pinned = calls.indexOf('cuMemHostAlloc 3'); // portable and mapped; the other is for staging
+  assert.is(calls[pinned + 1], 'cuMemHostGetDevicePointer');
+  assert.is(calls.filter((call) => call === 'cuMemFreeHost').length, 2);
+  // Nothing of its 4000 bytes is copied by the driver.
+  assert.not(calls.some((call) => /^cuMemcpyHtoDAsync \d{3,}/.test(call)));
+  for (const [call, code, message] of [
+    ['cuMemHostAlloc 3', 2, /^fault out-of-memory \[table\] no memory for table \(4000 bytes\)/],
+    ['cuMemHostAlloc 3', 719, /^fault cuda-failed .* while pinning table/],
+    ['cuMemHostGetDevicePointer', 719, /^fault cuda-failed .* while mapping table/],
+  ] as const) {
+    const failed = await outcome('placed', { TABLE, FAKE_FAIL: `#${calls.indexOf(call)}=${code}` });
+    assert.match(failed.said, message);
+    assert.equal(failed.left, []);
+  }
+});
+
 /** Runs `mode` once for each of its calls that look like `which`, with that call failing. */
 async function failEach(mode: string, which: RegExp, leastFaults: number): Promise<void> {
   const { calls } = await outcome(mode);

@@ -130,10 +130,16 @@ int cuMemFree_v2(uint64_t at) {
   CALL("cuMemFree");
   return 0;
 }
-int cuMemHostAlloc(void** at, size_t bytes, unsigned) {
-  CALL("cuMemHostAlloc");
+int cuMemHostAlloc(void** at, size_t bytes, unsigned flags) {
+  CALL("cuMemHostAlloc", flags == 0 ? "" : " " + std::to_string(flags));
   fake.live["pieces of pinned memory"]++;
   *at = std::malloc(bytes);
+  return 0;
+}
+// The same address on both sides, as memory is one here.
+int cuMemHostGetDevicePointer_v2(uint64_t* on_device, void* at, unsigned) {
+  CALL("cuMemHostGetDevicePointer");
+  *on_device = reinterpret_cast<uint64_t>(at);
   return 0;
 }
 int cuMemFreeHost(void* at) { fake.live["pieces of pinned memory"]--; std::free(at); CALL("cuMemFreeHost"); return 0; }

@@ -2,6 +2,7 @@
 
 import type { ModelDescription, TokenizerDescription } from '../../src/runtime/description.ts';
 import type { Engine, EngineStep } from '../../src/runtime/engine.ts';
+import { noWeights } from '../../src/runtime/memory.ts';
 import { type Choice, chooseTokens } from '../../src/runtime/sampling.ts';
 import { type Tensor, tensor } from '../../src/support/tensor.ts';
 
@@ -70,6 +71,7 @@ export function languageEngine(
         return chooseTokens((await this.step(step)).logits!, choices);
       },
     }),
+    memory: () => ({ weights: noWeights, session: { states: 0, arena: 0, scratch: 0 }, rss: 0 }),
     dispose() {
       this.disposed = true;
     },

@@ -72,7 +72,7 @@ test('a row of zeros has scale 0, and one that is not finite is named', () => {
 
 const model = (dtype: DType, shape: readonly number[], more: ModelDescription['weights'] = []): ModelDescription => ({
   ...{ name: 'm', symbols: [], inputs: [], outputs: [], states: [] },
-  weights: [{ name: 'w', dtype, shape, below: undefined, optional: false }, ...more],
+  weights: [{ name: 'w', dtype, shape, below: undefined, optional: false, placement: 'memory' }, ...more],
 });
 const read = async (described: ModelDescription, given: Record<string, Tensor>): Promise<Map<string, Tensor>> =>
   readWeights(await matchWeights(described, given));
@@ -117,7 +117,7 @@ test('where several axes fit, the metadata of a file says which; the last, where
   }
 });
 
-const scales = { name: 'w.scale', dtype: 'f32', shape: [2], below: undefined, optional: false } as const;
+const scales = { name: 'w.scale', dtype: 'f32', shape: [2], below: undefined, optional: false, placement: 'memory' } as const;
 const tables = model('i8', [2, 3], [scales]);
 
 test('a model of bytes takes them as they are, or makes them of floats', async () => {

@@ -38,7 +38,7 @@ const mayImport: Record<string, readonly string[]> = {
   'index.ts': ['dsl', 'support'],
   'compile.ts': ['build', 'codegen', 'plan', 'passes', 'ir', 'dsl', 'support'],
   'interpret-engine.ts': ['ir', 'runtime', 'support'],
-  'inspect.ts': ['compile.ts', 'plan', 'passes', 'ir', 'dsl', 'support'],
+  'inspect.ts': ['compile.ts', 'runtime', 'plan', 'passes', 'ir', 'dsl', 'support'],
   'open-model.ts': ['compile.ts', 'interpret-engine.ts', 'machine.ts', 'dsl', 'runtime', 'support'],
   'machine.ts': ['build', 'support'],
   'trace-run.ts': ['compile.ts', 'build', 'codegen', 'runtime', 'support'],

@@ -49,7 +49,7 @@ static void check(int64_t T, bool shuffled) {
     Rows<float> scores(T, H * K * C, 1);
     rescore_topk<H, N, R, D, M, C, K, QueryHead, QueryRank>(pool, T, rows.ptr(), rows.stride, cols.ptr(), cols.stride, q_row.ptr(), q_row.stride, q_col.ptr(),
                                                             q_col.stride, keys_row.data(), keys_col.data(), core.data(), shuffled ? shuffle.data() : nullptr,
-                                                            slot.ptr(), slot.stride, scores.ptr(), scores.stride, Prefetch{core.data(), 1, 16});
+                                                            slot.ptr(), slot.stride, scores.ptr(), scores.stride, Prefetch{core.data(), 1, 16, false});
     if (pool.threads() == 1)
       for (int64_t t = 0; t < T; t++)
         for (int64_t h = 0; h < H; h++) {

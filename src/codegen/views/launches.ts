@@ -9,6 +9,7 @@ import { gatherRowsView, gatherView } from './gather.ts';
 import type { KernelView } from './kernel-view.ts';
 import { linearView, packLinearView } from './linear.ts';
 import {
+  askRowsView,
   gatherDotView,
   gatherPoolView,
   gridTopkView,
@@ -33,6 +34,7 @@ export interface LaunchView {
 
 const kernelViews: { readonly [K in Kernel]: (launch: Launch<K>) => KernelView } = {
   add_norm: addNormView,
+  ask_rows: askRowsView,
   attention: attentionView,
   causal_conv: causalConvView,
   copy: copyView,

@@ -30,9 +30,9 @@ export function modelView(plan: Plan, source: string): object {
   const row = (t: PlanTensor): string => {
     const dims = t.type.shape.length === 0 ? '{}' : `{ ${t.type.shape.map(dim).join(', ')} }`;
     const below = t.below === undefined ? 0 : dim(t.below);
-    return `{ ${stringLiteral(t.name)}, DType::${t.type.dtype}, ${t.type.shape.length}, ${dims}, ${below}, ${t.optional}, ${t.retained} }`;
+    return `{ ${stringLiteral(t.name)}, DType::${t.type.dtype}, ${t.type.shape.length}, ${dims}, ${below}, ${t.optional}, ${t.retained}, ${t.placement === 'file'} }`;
   };
-  const fields = 'name, dtype, rank, dims, below, optional, retained';
+  const fields = 'name, dtype, rank, dims, below, optional, retained, in file';
   const tables = [
     {
       name: 'symbols',

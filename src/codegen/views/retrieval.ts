@@ -93,7 +93,7 @@ export const rescoreTopkView = ({ constants: c, reads, writes }: Launch<'rescore
     ldSlot: firstStride(writes.slot),
     scores: pointer(writes.scores),
     ldScores: firstStride(writes.scores),
-    next: `Prefetch{${pointerOrNull(reads.next)}, ${c.nextRows}, ${c.nextRowBytes}}`,
+    next: `Prefetch{${pointerOrNull(reads.next)}, ${c.nextRows}, ${c.nextRowBytes}, ${c.nextInFile}}`,
     scratch: `rescore_topk_scratch<${sizes.join(', ')}>()`,
   };
 };
@@ -101,6 +101,13 @@ export const rescoreTopkView = ({ constants: c, reads, writes }: Launch<'rescore
 /** A table as kernels take it: the address of its rows, with that of their scales where they have any. */
 const rowsOf = (table: View, scale: View | null): string =>
   scale === null ? pointer(table) : `ScaledRows{${pointer(table)}, ${pointer(scale)}}`;
+export const askRowsView = ({ constants: c, reads }: Launch<'ask_rows'>): KernelView => ({
+  header: 'ask_rows',
+  table: pointer(reads.table as View),
+  sizes: [c.N, c.rowBytes, c.R].join(', '),
+  slot: pointer(reads.slot as View),
+  ldSlot: firstStride(reads.slot as View),
+});
 
 export const gatherPoolView = ({ constants: c, reads, writes }: Launch<'gather_pool'>): KernelView => ({
   header: 'gather_pool',

@@ -4,6 +4,7 @@ import { parseEquation } from '../../ir/labels.ts';
 import { isProblem } from '../../ir/op.ts';
 import { unsupportedShape } from '../../support/errors/plan.ts';
 import { invariant } from '../../support/errors.ts';
+import { askRows } from '../file-tables.ts';
 import { elementsPerToken, innerContiguous, isDense, tokenAxis, tokenForm } from '../views.ts';
 import { operand, type PlanOp, result } from './operands.ts';
 
@@ -39,8 +40,10 @@ export const planGather: PlanOp = (node, at) => {
     const M = elementsPerToken(index.shape);
     const D = elementsPerToken(source.shape.slice(1));
     const constants = { N: count, D, M };
+    const rows = { factor: 1, tokens: form.tokens };
+    askRows(node, at, source, { id: node.inputs[1]!, view: index, rows, width: M });
     at.launch('gather_rows', {
-      rows: { factor: 1, tokens: form.tokens },
+      rows,
       constants,
       reads: { table: source, index },
       writes: { y },

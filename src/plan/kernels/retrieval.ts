@@ -2,9 +2,9 @@
 
 import type { Node } from '../../ir/graph.ts';
 import { dtypeBytes } from '../../support/dtype.ts';
+import { askRows, valueTable } from '../file-tables.ts';
 import { type Scheduler, stem } from '../scheduler.ts';
 import type { View } from '../types.ts';
-import { isDense } from '../views.ts';
 import { gapless, leadCount, numberAttr, type PlanOp, result, rowMajor, sizeFromEnd } from './operands.ts';
 
 /** Strides from head to head and from rank to rank of a query: shared by all [T,D], per rank [T,R,D], per head [T,H,D]. */
@@ -126,6 +126,7 @@ export const planRescoreTopk: PlanOp = (node, at) => {
       ...queryStrides(qRow, 'rank', node),
       nextRows: next === null ? 0 : (next.shape[0] as number),
       nextRowBytes: next === null ? 0 : next.strides[0]! * dtypeBytes[next.dtype],
+      nextInFile: next !== null && at.isInFile(next),
     },
     reads: {
       rowIndex,
@@ -143,30 +144,20 @@ export const planRescoreTopk: PlanOp = (node, at) => {
   if (next !== null) at.decide(`%${slot}`, 'touches value rows ahead', 'the slots address a table that is read next');
 };
 
-/** The table that a gather_pool reads at these slots, possibly through reshapes. */
-function valueTable(slot: string, at: Scheduler): View | null {
-  for (const user of at.index.users(slot)) {
-    const table = user.inputs[0]!;
-    if (user.op === 'gather_pool' && user.inputs[1] === slot && at.index.stageOf(table) === 'prepare') {
-      const view = at.view(table);
-      return isDense(view) ? view : null;
-    }
-    if (user.op === 'reshape') return valueTable(user.results[0]!.id, at);
-  }
-  return null;
-}
-
 /** Operands: table, slot, scores, and the scales of a quantised table. */
 export const planGatherPool: PlanOp = (node, at) => {
   const table = gapless(node, 0, at);
   const slot = rowMajor(node, 1, at);
   const scores = rowMajor(node, 2, at);
+  const rows = leadCount(node, slot);
+  const R = sizeFromEnd(node, slot, 1);
+  askRows(node, at, table, { id: node.inputs[1]!, view: slot, rows, width: R });
   at.launch('gather_pool', {
-    rows: leadCount(node, slot),
+    rows,
     constants: {
       N: sizeFromEnd(node, table, 2),
       D: sizeFromEnd(node, table, 1),
-      R: sizeFromEnd(node, slot, 1),
+      R,
       C: sizeFromEnd(node, scores, 1),
       G: numberAttr(node, 'groups'),
     },

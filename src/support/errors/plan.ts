@@ -1,4 +1,4 @@
-// Errors of planning: shapes that no kernel serves.
+// Errors of planning: shapes that no kernel serves, and weights that no step can leave where they are.
 
 import { UltramemError } from '../errors.ts';
 
@@ -19,3 +19,18 @@ export function unsupportedShape(
     details: { op, attribute, limit, got },
   });
 }
+
+/** `computes`: the node that reads all of a weight which the model leaves in its file. */
+export const weightReadWhole = (
+  name: string,
+  computes: string,
+  loc?: { file: string; line: number; column: number },
+): UltramemError =>
+  new UltramemError(
+    'weight-read-whole',
+    `weight "${name}" is placed in its file, but all of it is read${place(loc)}: ${computes}`,
+    {
+      hint: 'Only tables whose rows are gathered can stay in their file. Leave out the placement, or gather rows first.',
+      details: { name, computes },
+    },
+  );

@@ -72,6 +72,24 @@ export const optionInvalid = (name: string, value: unknown, wanted: string) =>
     details: { name, wanted },
   });
 
+/** `what`: what would take `wanted` bytes; `ways`: how it could do with less. */
+export const memoryTooSmall = (
+  what: string,
+  wanted: number,
+  room: { readonly bytes: number; readonly limit: string },
+  ways: string,
+) =>
+  new UltramemError(
+    'out-of-memory',
+    `${what} takes ${mebibytes(wanted)} of memory, and ${mebibytes(room.bytes)} are left (${room.limit})`,
+    {
+      hint: `${ways}, or run where there is more memory.`,
+      details: { wanted, available: room.bytes, limit: room.limit },
+    },
+  );
+
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en-US')} MiB`;
+
 export const outOfMemory = (message: string, cause?: unknown) =>
   new UltramemError('out-of-memory', message, {
     hint: 'Lower maxSequences or the model’s context, or run where there is more memory.',

@@ -92,6 +92,14 @@ export const weightsDtypeUnsupported = (path: string, name: string, stored: stri
     },
   );
 
+export const weightsFileChanged = (path: string, what: string) =>
+  new UltramemError('weights-file-changed', `${path}: ${what}`, {
+    hint:
+      'Results from it would be wrong, so every step on these weights ends like this. Restore the file and load it again; ' +
+      'replace files by renaming, never by writing into them; `copy: true` loads weights that no change of a file reaches.',
+    details: { path },
+  });
+
 export const weightsIndexInvalid = (path: string, what: string, cause?: unknown) =>
   new UltramemError('weights-index-invalid', `${path}: not a usable index of weight files: ${what}`, {
     hint: 'An index is JSON with "weight_map": {tensor name: file beside the index}.',
@@ -137,6 +145,25 @@ export const weightsNotFinite = (source: string, name: string, what: string) =>
     hint: 'Infinity and NaN have no place among scaled bytes; look at how the checkpoint was made.',
     details: { source, name },
   });
+/** `wanted`: the element type to store, or the bytes that its place must be a multiple of. */
+export const weightsNotInPlace = (path: string, name: string, stored: string, wanted: string | number) =>
+  new UltramemError(
+    'weights-not-in-place',
+    `${path}: tensor "${name}" is to be read in its file, but is ${
+      typeof wanted === 'number'
+        ? `${stored}, no multiple of ${wanted}`
+        : `${stored} there and ${wanted} in the compiled model`
+    }`,
+    {
+      hint:
+        wanted === 'f32' && stored === 'bf16'
+          ? 'Compile the model with --precision bf16, which reads tables of bf16 as they are.'
+          : typeof wanted === 'number'
+            ? 'Write the file again with a header whose length is a multiple of 8, as writeSafetensors does.'
+            : `Convert the tensor to ${wanted} in the file, compile for the precision it has, or leave out the placement.`,
+      details: { path, name, stored, wanted },
+    },
+  );
 
 export const weightsNotFound = (path: string, cause: unknown) =>
   new UltramemError('weights-not-found', `no weight file at ${path}`, {
