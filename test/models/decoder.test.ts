@@ -70,6 +70,15 @@ const close = (got: readonly number[][], wanted: readonly number[][], message: s
 const refusal = (code: string, part: RegExp) => (error: unknown) =>
   error instanceof UltramemError && error.code === code && part.test(`${error.message} ${error.hint}`);
 
+test('value tables, and they alone, stay in the file where the configuration says so', () => {
+  const placed = graphOf(decoderFromConfig({ ...small, ...memory, mem_value_placement: 'file' }));
+  const inFile = placed.weights.filter(({ placement }) => placement === 'file').map(({ name }) => name);
+  assert.ok(inFile.length > 0);
+  assert.ok(inFile.every((name) => name.endsWith('values_for_look_up')));
+  const other = { ...small, ...memory, mem_value_placement: 'disk' };
+  assert.throws(() => decoderFromConfig(other), refusal('bad-config', /mem_value_placement.*memory, file/));
+});
+
 test('prefill, decode and a mixed batch give the same logits', () => {
   const graph = graphOf(decoderFromConfig({ ...small, ...memory }));
   const weights = randomWeights(graph, 'batching');
