@@ -12,16 +12,31 @@ inline Vec load(const BF16* p) {
   return Vec(__builtin_convertvector(*reinterpret_cast<const HalfVecAt*>(p), UintVec) << 16);
 }
 
-using ByteVecAt = int8_t __attribute__((vector_size(LANES), aligned(1), may_alias));
-using UnsignedByteVecAt = uint8_t __attribute__((vector_size(LANES), aligned(1), may_alias));
-
-inline Vec load(const int8_t* p) {
-  return __builtin_convertvector(__builtin_convertvector(*reinterpret_cast<const ByteVecAt*>(p), IntVec), Vec);
+// LANES bytes as integers, with their sign or without. Said by instructions: compilers take the conversion of vectors apart; with a
+// mask, as GCC 12 warns of its own intrinsic without.
+inline IntVec widen(const int8_t* p) {
+#if defined(__AVX512F__)
+  return IntVec(_mm512_maskz_cvtepi8_epi32(__mmask16(-1), _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#elif defined(__AVX2__)
+  return IntVec(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#elif defined(__SSE2__)
+  int32_t four;
+  std::memcpy(&four, p, 4);
+  const __m128i twice = _mm_unpacklo_epi8(_mm_cvtsi32_si128(four), _mm_cvtsi32_si128(four));
+  return IntVec(_mm_srai_epi32(_mm_unpacklo_epi16(twice, twice), 24));
+#else
+  IntVec v;
+  for (int i = 0; i < LANES; i++) v[i] = p[i];
+  return v;
+#endif
 }
+inline IntVec widen(const uint8_t* p) { return widen(reinterpret_cast<const int8_t*>(p)) & 0xff; }
+
+inline Vec load(const int8_t* p) { return __builtin_convertvector(widen(p), Vec); }
 
 // As to_float(F8), lane by lane.
 inline Vec load(const F8* p) {
-  const IntVec bits = __builtin_convertvector(*reinterpret_cast<const UnsignedByteVecAt*>(p), IntVec);
+  const IntVec bits = widen(&p->bits);
   const IntVec magnitude = bits & 0x7f, moved = magnitude << 20;
   const Vec below = Vec(moved + 0x3c800000) - 0x1p-6f;
   const IntVec small = magnitude < 8, none = magnitude == 0x7f;
