@@ -117,7 +117,14 @@ test('where several axes fit, the metadata of a file says which; the last, where
   }
 });
 
-const scales = { name: 'w.scale', dtype: 'f32', shape: [2], below: undefined, optional: false, placement: 'memory' } as const;
+const scales = {
+  name: 'w.scale',
+  dtype: 'f32',
+  shape: [2],
+  below: undefined,
+  optional: false,
+  placement: 'memory',
+} as const;
 const tables = model('i8', [2, 3], [scales]);
 
 test('a model of bytes takes them as they are, or makes them of floats', async () => {
