@@ -5,6 +5,8 @@ import { type BlockOptions, decoderBlock } from './dense.ts';
 import type { Placement } from './placement.ts';
 
 export interface DecoderOptions extends Omit<BlockOptions, 'prefix' | 'taps' | 'states'> {
+  /** Feed-forward parts of single blocks, by their number, in place of `feedForward`. */
+  readonly feedForwardOf?: Readonly<Record<number, BlockOptions['feedForward']>>;
   /** Ids lie below this. */
   readonly vocab: number;
   /** Rows of the embedding, at least `vocab`; default `vocab`. Logits are this wide. */
@@ -47,6 +49,7 @@ export interface MemoryNames {
  */
 export function decoder(m: ModelContext, options: DecoderOptions): void {
   const { vocab, width, layers, context, eps = 1e-5, prefix = 'transformer.', tied = true } = options;
+  const { feedForward, feedForwardOf = {} } = options;
   const { maxTokens = 512, maxSequences = 64, embeddingRows = vocab, memories = [], memory } = options;
   const tokens = m.tokens({ vocab, context, maxTokens, maxSequences });
   const table = m.weight(`${prefix}wte.weight`, [embeddingRows, width]);
@@ -55,7 +58,11 @@ export function decoder(m: ModelContext, options: DecoderOptions): void {
   let pending: { output: F32; add: number } | undefined;
   for (let i = 0; i < layers; i++) {
     const names = { prefix: `${prefix}blocks.${i}.`, taps: `mid.block${i}.`, states: `block${i}` };
-    const { out, feedForwardInput } = decoderBlock(m, x, tokens, { ...options, ...names });
+    const { out, feedForwardInput } = decoderBlock(m, x, tokens, {
+      ...options,
+      feedForward: feedForwardOf[i] ?? feedForward,
+      ...names,
+    });
     x = out;
     const n = memories.findIndex(({ read }) => read === i);
     const place = memories[n];

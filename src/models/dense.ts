@@ -28,6 +28,13 @@ export interface MoeFeedForward extends ExpertOptions {
   readonly kind: 'moe';
 }
 
+/** A layer of one's own in its place, such as `pkm` or `peer`: x f32[T,D] → f32[T,D]. */
+export interface OwnFeedForward {
+  readonly kind: 'own';
+  /** `prefix` and `taps` end with `ff.`, as `transformer.blocks.0.ff.`. */
+  readonly layer: (m: ModelContext, x: F32, names: { readonly prefix: string; readonly taps: string }) => F32;
+}
+
 export interface BlockOptions {
   /** Width of the residual stream [D]. */
   readonly width: number;
@@ -37,7 +44,7 @@ export interface BlockOptions {
   readonly kvHeads?: number;
   /** Longest sequence: size of the key-value cache. */
   readonly context: number;
-  readonly feedForward: DenseFeedForward | MoeFeedForward;
+  readonly feedForward: DenseFeedForward | MoeFeedForward | OwnFeedForward;
   /** Whether every head's query and key are normed before rope; default true. */
   readonly queryKeyNorm?: boolean;
   /** Of all norms; default 1e-5. */
@@ -119,11 +126,14 @@ function selfAttention(
   return linear(reshape(attended, [T, width]), m.weight(`${prefix}attn_out.weight`, [width, width]));
 }
 
-/** SwiGLU (first half of the projection the value, second the gate), GELU, or a mixture of experts: f32[T,D] → f32[T,D]. */
+/** SwiGLU (first half of the projection the value, second the gate), GELU, a mixture of experts, or one's own: f32[T,D] → f32[T,D]. */
 function feedForward(m: ModelContext, x: F32, { width, feedForward: part, prefix, taps }: BlockOptions): F32 {
   if (part.kind === 'moe') {
     const { kind: _, ...experts } = part;
     return m.tap(`${taps}ff_out`, moe(m, x, { ...experts, width, prefix, taps }));
+  }
+  if (part.kind === 'own') {
+    return m.tap(`${taps}ff_out`, part.layer(m, x, { prefix: `${prefix}ff.`, taps: `${taps}ff.` }));
   }
   const { kind, rows } = part;
   const inner = kind === 'swiglu' ? rows / 2 : rows;

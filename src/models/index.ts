@@ -8,6 +8,7 @@ export {
   type DenseFeedForward,
   decoderBlock,
   type MoeFeedForward,
+  type OwnFeedForward,
 } from './dense.ts';
 export { type MemoryPlusOptions, memoryPlus, memoryPlusTable } from './memory-plus.ts';
 export { type ExpertOptions, type MoeOptions, moe } from './moe.ts';

@@ -1,6 +1,17 @@
 // The Memory+ layer (UltraMem §3): product keys, a softmax per head, a table that all layers share, and a gate.
 
-import { einsum, embedding, type F32, linear, type ModelContext, mul, reshape, silu, softmax } from '../dsl/index.ts';
+import {
+  einsum,
+  embedding,
+  type F32,
+  linear,
+  type ModelContext,
+  mul,
+  reshape,
+  silu,
+  softmax,
+  type WeightPlacement,
+} from '../dsl/index.ts';
 import { productKeys } from './product-keys.ts';
 import { refuseSizes, tapsOf } from './tapped.ts';
 import { normed } from './tucker.ts';
@@ -22,11 +33,16 @@ export interface MemoryPlusOptions {
   readonly norm?: 'rms' | 'layer';
   /** Of the norm; default 1e-5. */
   readonly eps?: number;
+  /** Where the table lies: in memory, the default, or in the checkpoint's file, rows read as they are chosen. */
+  readonly valuePlacement?: WeightPlacement;
 }
 
 /** Declares the table of all layers, `full_memory_layer.values_for_look_up` [n²,D] behind `prefix`. */
-export const memoryPlusTable = (m: ModelContext, { knum, width }: MemoryPlusOptions, prefix = ''): F32 =>
-  m.weight(`${prefix}full_memory_layer.values_for_look_up`, [knum * knum, width]);
+export const memoryPlusTable = (
+  m: ModelContext,
+  { knum, width, valuePlacement: placement = 'memory' }: MemoryPlusOptions,
+  prefix = '',
+): F32 => m.weight(`${prefix}full_memory_layer.values_for_look_up`, [knum * knum, width], { placement });
 
 /**
  * One Memory+ layer: x f32[T,D] → f32[T,D], to be added to the residual stream.

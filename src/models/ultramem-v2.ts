@@ -16,6 +16,7 @@ import {
   stack,
   sum,
   unstack,
+  type WeightPlacement,
 } from '../dsl/index.ts';
 import { poolSlices } from './pooling.ts';
 import { refuseSizes, type Tapped, tapsOf } from './tapped.ts';
@@ -57,6 +58,8 @@ export interface UltramemV2Options {
   readonly eps?: number;
   /** A query per rank as the paper has it, shared by the heads, in place of the reference's two for pairs of heads. Default false. */
   readonly queryPerRank?: boolean;
+  /** Where the shared tables lie: in memory, the default, or in the checkpoint's file, rows read as they are chosen. */
+  readonly valuePlacement?: WeightPlacement;
 }
 
 /** What all layers of a model share. */
@@ -82,9 +85,10 @@ const mostPerSide = 128; // keys kept in stage 1, whatever the final m
 
 /** Declares the shared tables: `full_memory_layer.values_for_look_up` [A,Dv] and `….pre_values_for_look_up` [A,Dp] behind `prefix`. */
 export function ultramemV2Tables(m: ModelContext, options: UltramemV2Options, prefix = ''): V2Tables {
-  const { knum, layers, vdim, preVdim = 0 } = options;
+  const { knum, layers, vdim, preVdim = 0, valuePlacement: placement = 'memory' } = options;
   const rows = knum * knum * layers;
-  const table = (name: string, width: number) => m.weight(`${prefix}full_memory_layer.${name}`, [rows, width]);
+  const table = (name: string, width: number) =>
+    m.weight(`${prefix}full_memory_layer.${name}`, [rows, width], { placement });
   return {
     values: table('values_for_look_up', vdim),
     preValues: preVdim === 0 ? undefined : table('pre_values_for_look_up', preVdim),
@@ -140,9 +144,17 @@ function sizesOf(options: UltramemV2Options & SharedLayerNames) {
   return { ...counts, ...choices, window: windowKeys ** 2, E: a * a, side: Math.min(knn, mostPerSide) };
 }
 
-function refuse(m: ModelContext, sizes: Sizes, { share = 1, layers }: UltramemV2Options): F32 | undefined {
+function refuse(m: ModelContext, sizes: Sizes, { share = 1, layers, knum }: UltramemV2Options): F32 | undefined {
   const { D, Dv, h, H, kdim, keys, kept, rows, rank, E, window, n, queryPerRank } = sizes;
+  if (!(share > 0) || window > rows) {
+    return m.refuse(`ultramemV2: a share of ${share} is a window of ${window} rows past a table of ${rows}`, {
+      got: String(share),
+      wanted: 'a share above 0 and at most 1',
+      hint: 'windows wrap round the table, and each of their rows is another one of it',
+    });
+  }
   const wrong = refuseSizes(m, 'ultramemV2', {
+    knum,
     D,
     Dv,
     kdim,
@@ -159,13 +171,6 @@ function refuse(m: ModelContext, sizes: Sizes, { share = 1, layers }: UltramemV2
   if (Dv % h !== 0) {
     const hint = 'each core weights an equal slice of a row';
     return m.refuse(`ultramemV2: ${h} cores do not divide vdim ${Dv}`, { hint });
-  }
-  if (!(share > 0) || window > rows) {
-    return m.refuse(`ultramemV2: a share of ${share} is a window of ${window} rows past a table of ${rows}`, {
-      got: String(share),
-      wanted: 'a share above 0 and at most 1',
-      hint: 'windows wrap round the table, and each of their rows is another one of it',
-    });
   }
   if (!Number.isSafeInteger(n) || n < 0 || n >= layers) {
     const wanted = `0..${layers - 1}`;

@@ -1,11 +1,12 @@
 // PKM and PEER on the interpreter, the CPU and simulated kernels, against plain loops over all rows; and what is refused.
 
 import { DiagnosticsError, type Model, model, trace } from 'ultramem';
-import { type PkmOptions, peer, pkm } from 'ultramem/models';
+import { decoder, type OwnFeedForward, type PkmOptions, peer, pkm } from 'ultramem/models';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Interpreter } from '../../src/ir/interpret.ts';
 import { openModel } from '../../src/open-model.ts';
-import type { Tensor } from '../../src/support/tensor.ts';
+import { type Tensor, tensor } from '../../src/support/tensor.ts';
 import '../build-folder.ts';
 import { inLanes } from '../lanes.ts';
 import { Random } from '../random.ts';
@@ -66,6 +67,48 @@ for (const [i, { title, target }] of runs.entries()) {
     assert.ok(error < 1e-5, `relative l2 error ${error}`);
   });
 }
+
+test('a decoder whose second block has a memory in place of its feed-forward part decodes as it prefills', () => {
+  const options = {
+    width: 12,
+    layers: 3,
+    heads: 2,
+    context: 8,
+    vocab: 11,
+    feedForward: { kind: 'gelu', rows: 20 },
+  } as const;
+  const own = {
+    kind: 'own',
+    layer: (m, x, names) => pkm(m, x, { ...base, ...names }),
+  } as const satisfies OwnFeedForward;
+  const graph = trace(model('pkm-decoder', (m) => decoder(m, { ...options, feedForwardOf: { 1: own } })));
+  const names = graph.weights.map(({ name }) => name);
+  assert.ok(names.includes('transformer.blocks.1.ff.values.weight'), names.join());
+  assert.not(names.includes('transformer.blocks.1.ff_proj.weight'));
+  const random = new Random(seed, 'decoder');
+  const weights = new Map(
+    graph.weights.map(({ name, type }) => [
+      name,
+      random.f32(type.shape as number[], name.endsWith('running_var') ? () => 1 : undefined),
+    ]),
+  );
+  const interpreter = new Interpreter(graph, { weights, symbols: { S: 1 } });
+  const ids = random.i32([5], options.vocab);
+  const step = (from: number, to: number): number[] => {
+    const of = (value: (i: number) => number) =>
+      tensor(
+        'i32',
+        [to - from],
+        Int32Array.from({ length: to - from }, (_, i) => value(from + i)),
+      );
+    const inputs = { ids: of((i) => ids.data[i]!), positions: of((i) => i), sequence: of(() => 0) };
+    return [...(interpreter.step(inputs).outputs.logits!.data as Float32Array)];
+  };
+  const whole = step(0, 5);
+  interpreter.reset();
+  const one = [0, 1, 2, 3, 4].flatMap((i) => step(i, i + 1));
+  for (const [i, value] of whole.entries()) assert.ok(Math.abs(value - one[i]!) <= 1e-5 * (1 + Math.abs(value)));
+});
 
 for (const name of ['pkm', 'peer'] as const) {
   test(`refuses ${name} of bad sizes`, () => {
