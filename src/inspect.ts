@@ -1,6 +1,6 @@
 // What the compiler makes of a model, stage by stage, for readers: graphs, fusion, plan, work, memory. Builds nothing.
 
-import { fusedGraph, type Precision } from './compile.ts';
+import { fusedGraph, type TranslateOptions } from './compile.ts';
 import { isModel, type Model, trace } from './dsl/index.ts';
 import type { Graph } from './ir/graph.ts';
 import { isKind, opOf } from './ir/ops/index.ts';
@@ -40,11 +40,16 @@ export interface Inspection {
 /** Traces, rewrites and plans a model, or a graph as it stands. Throws what these throw. */
 export function inspect(
   model: Model | Graph,
-  { target = 'cpu', precision }: { readonly target?: InspectTarget; readonly precision?: Precision | undefined } = {},
+  {
+    target = 'cpu',
+    precision,
+    tables,
+  }: Pick<TranslateOptions, 'precision' | 'tables'> & { readonly target?: InspectTarget } = {},
 ): Inspection {
   const before = isModel(model) ? trace(model) : model;
   const { graph, log } = runPasses(before);
-  const after = precision === 'bf16' ? fusedGraph(before, { precision, target }) : graph;
+  const stored = precision === 'bf16' || tables !== undefined;
+  const after = stored ? fusedGraph(before, { precision, tables, target }) : graph;
   const notes = explainFusion(before, graph);
   // What weights alone decide is left out on both sides.
   const work = { before: workOf(hoistWeights(before)), after: workOf(graph) };

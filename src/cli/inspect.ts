@@ -3,13 +3,13 @@
 import { readFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
-import type { Precision } from '../compile.ts';
+import type { Precision, TableType } from '../compile.ts';
 import type { Inspection, InspectTarget } from '../inspect.ts';
 import type { MemoryEstimate } from '../runtime/index.ts';
 import { unreadableFile } from '../support/errors/cli.ts';
 import { mebibytes } from './memory.ts';
 import { readModel } from './open-session.ts';
-import { configOption, examples, jsonOption, precisionOption, wholeNumber } from './options.ts';
+import { configOption, examples, jsonOption, precisionOption, tablesOption, wholeNumber } from './options.ts';
 import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -30,6 +30,7 @@ interface InspectFlags {
   readonly json?: boolean;
   readonly config?: string;
   readonly precision?: Precision;
+  readonly tables?: TableType;
   readonly maxSequences: number;
   readonly weights?: string;
 }
@@ -43,6 +44,7 @@ export function inspectVerb(terminal: Terminal): Command {
     .addOption(new Option('--stage <stage>', 'what to show').choices(Object.keys(stages)).default('summary'))
     .addOption(new Option('--target <target>', 'what to plan for').choices(['cpu', 'cuda', 'simt']).default('cpu'))
     .addOption(precisionOption())
+    .addOption(tablesOption())
     .addOption(
       new Option('--max-sequences <n>', 'sequences of the session whose memory is estimated')
         .argParser(wholeNumber(1))
@@ -62,17 +64,22 @@ export function inspectVerb(terminal: Terminal): Command {
         'ultramem inspect generated/bytes-lm/graph.before.ir --stage passes',
       ),
     )
-    .action(async (file: string, { stage, json, target, precision, maxSequences, weights, ...flags }: InspectFlags) => {
-      const { estimate, inspect, parseGraph } = await import('../inspect.ts');
-      const isGraph = file.endsWith('.ir') && flags.config === undefined;
-      const inspection = inspect(isGraph ? parseGraph(readGraph(file)) : await readModel(terminal, file, flags), {
-        target,
-        precision,
-      });
-      const memory = await estimate(inspection.plan, maxSequences, { weights });
-      if (json) return terminal.printJson({ ...inspection, estimate: memory });
-      terminal.print(await text(inspection, stage, { memory, maxSequences }));
-    });
+    .action(
+      async (
+        file: string,
+        { stage, json, target, precision, tables, maxSequences, weights, ...flags }: InspectFlags,
+      ) => {
+        const { estimate, inspect, parseGraph } = await import('../inspect.ts');
+        const isGraph = file.endsWith('.ir') && flags.config === undefined;
+        const inspection = inspect(isGraph ? parseGraph(readGraph(file)) : await readModel(terminal, file, flags), {
+          target,
+          ...{ precision, tables },
+        });
+        const memory = await estimate(inspection.plan, maxSequences, { weights });
+        if (json) return terminal.printJson({ ...inspection, estimate: memory });
+        terminal.print(await text(inspection, stage, { memory, maxSequences }));
+      },
+    );
 }
 
 function readGraph(path: string): string {
