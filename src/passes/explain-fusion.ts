@@ -164,7 +164,7 @@ function gatherText(node: Node, uses: Uses): string | undefined {
   if (!uses.isConstant(table) || uses.type(table).shape.length < 2 || uses.type(index).shape.length < 2)
     return undefined;
   const readers = uses.users(node.results[0]!.id).map(({ op, attrs }) => String(attrs.fn ?? op));
-  return `not fused: rows of ${named(uses, table)} are copied to ${typeText(type)}, because ${readers.join(' and ') || 'an output'} reads them and no weighted sum over rows or product with a query shared by all heads does`;
+  return `not fused: rows of ${named(uses, table)} are copied to ${typeText(type)}, because ${readers.join(' and ') || 'an output'} reads them and no weighted sum over rows or product with a query does`;
 }
 
 /** What a value is a view of. */

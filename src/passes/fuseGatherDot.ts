@@ -53,7 +53,7 @@ function gatherDot(node: Node, here: Here): boolean {
   return true;
 }
 
-/** Σ_d q[t,(r),d]·keys[h,index[t,h,m],r,d]; h, m and r may be missing, or several axes each. */
+/** Σ_d q[t,(h or r),d]·keys[h,index[t,h,m],r,d]; h, m and r may be missing, or several axes each. */
 function dotOf({ factors, out }: Product, { uses }: Here): Dot | undefined {
   const values = factors.filter((factor) => factor.kind === 'value');
   const [index, ...otherPicks] = factors.filter((factor) => factor.kind === 'pick');
@@ -71,7 +71,9 @@ function dotOf({ factors, out }: Product, { uses }: Here): Dot | undefined {
   if (tokens.length !== 1 || d.length === 0 || !sameSet(without(ofKeys, [...all, ...n]), d)) return undefined;
   const perRank = within(ofQuery, r);
   if (perRank.length > 0 && perRank.length < r.length) return undefined;
-  const queryAxes = perRank.length > 0 ? [tokens, r, d] : [tokens, d];
+  const perHead = within(ofQuery, h);
+  if (perHead.length > 0 && (perHead.length < h.length || perRank.length > 0)) return undefined;
+  const queryAxes = perHead.length > 0 ? [tokens, h, [], d] : perRank.length > 0 ? [tokens, r, d] : [tokens, d];
   const keyAxes = [h, n, r, d];
   const indexAxes = [tokens, h, m];
   const resultAxes = [tokens, h, m, r];

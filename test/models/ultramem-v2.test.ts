@@ -46,6 +46,7 @@ const variants: readonly [string, Partial<UltramemV2Options>, string][] = [
     { queryPerRank: true, rank: 3, heads: 3, preVdim: 3 },
     `${retrieval} gather_dot gather_pool`,
   ],
+  ['four heads of the reference, two to a query', { heads: 4 }, `${retrieval} gather_pool`],
   ['half the table', { share: 0.5, keyExpansion: 3 }, `${retrieval} gather_pool`],
   ['more rows than keys kept per side', { knum: 90, layers: 1, knn: 200, share: 1 }, `${retrieval} gather_pool`],
 ];

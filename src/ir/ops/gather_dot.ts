@@ -7,9 +7,17 @@ import { cast } from './cast.ts';
 import { einsum } from './einsum.ts';
 import { gather } from './gather.ts';
 
+/** Forms of the query of rank scores, by its number of axes: one for all heads and ranks, one per rank, one per head. */
+export const rankQuery = (axes: number): { readonly pattern: string; readonly labels: string } =>
+  axes === 4
+    ? { pattern: 'f32[T,H,1,d]', labels: 'thxd' }
+    : axes === 3
+      ? { pattern: 'f32[T,r,d]', labels: 'trd' }
+      : { pattern: 'f32[T,d]', labels: 'td' };
+
 /**
- * `gather_dot` (UltraMem §1.5, for selected keys): q f32[T,d], or f32[T,r,d] with a query per rank; keys f32[H,n,r,d],
- * index i32[T,H,m] → f32[T,H,m,r]: y[t,h,j,ρ] = q[t(,ρ)]·keys[h, index[t,h,j], ρ]. Keys of i8 or f8 count as
+ * `gather_dot` (UltraMem §1.5, for selected keys): q f32[T,d], f32[T,r,d] with a query per rank, or f32[T,H,1,d] with one per head;
+ * keys f32[H,n,r,d], index i32[T,H,m] → f32[T,H,m,r]: y[t,h,j,ρ] = q[t(,ρ or h)]·keys[h, index[t,h,j], ρ]. Keys of i8 or f8 count as
  * the numbers they are; who quantised them multiplies by their scales.
  */
 export const gather_dot = op({
@@ -17,8 +25,8 @@ export const gather_dot = op({
   inputs: ['q', 'keys', 'index'],
   attrs: {},
   infer(types) {
-    const q = types[0]!.shape.length === 3 ? 'f32[T,r,d]' : 'f32[T,d]';
-    return shaped('gather_dot', this.inputs, types, [q, 'f32|i8|f8[H,n,r,d]', 'i32[T,H,m]'], (dim) => [
+    const { pattern } = rankQuery(types[0]!.shape.length);
+    return shaped('gather_dot', this.inputs, types, [pattern, 'f32|i8|f8[H,n,r,d]', 'i32[T,H,m]'], (dim) => [
       f32(dim('T'), dim('H'), dim('m'), dim('r')),
     ]);
   },
@@ -29,7 +37,7 @@ export const gather_dot = op({
     bytes(inputs[2]),
   run([q, keys, index], _, symbols) {
     const [rows] = gather.run([keys!, index!], { equation: 'hnrd,thm->thmrd' }, symbols);
-    const equation = q!.shape.length === 3 ? 'trd,thmrd->thmr' : 'td,thmrd->thmr';
+    const equation = `${rankQuery(q!.shape.length).labels},thmrd->thmr`;
     const wide = isQuantised(rows!.dtype) ? cast.run([rows!], { dtype: 'f32' }, symbols)[0]! : rows!;
     return einsum.run([q!, wide], { equation }, symbols);
   },

@@ -7,11 +7,11 @@ import { f32, i32, shaped } from '../operands.ts';
 import { binary } from './binary.ts';
 import { constant } from './constant.ts';
 import { gather } from './gather.ts';
-import { gather_dot } from './gather_dot.ts';
+import { gather_dot, rankQuery } from './gather_dot.ts';
 import { grid_topk } from './grid_topk.ts';
 
 /**
- * `rescore_topk {k, shuffled}` (UltraMem §1.8-11): rowIndex, colIndex i32[T,H,m], qRow, qCol f32[T,d] or f32[T,r,d], keysRow, keysCol
+ * `rescore_topk {k, shuffled}` (UltraMem §1.8-11): rowIndex, colIndex i32[T,H,m], qRow, qCol as in `gather_dot`, keysRow, keysCol
  * f32[H,n,r,d], core f32[H,h,r,r], shuffle i32[n·n] when `shuffled` → slot i32[T,H,k], scores f32[T,H,k,h].
  * `gather_dot` of both sides, `grid_topk`, then slot = rowIndex[a]·n + colIndex[b], looked up in the shuffle table.
  */
@@ -20,7 +20,7 @@ export const rescore_topk = op({
   inputs: ['rowIndex', 'colIndex', 'qRow', 'qCol', 'keysRow', 'keysCol', 'core', 'shuffle?'],
   attrs: { k: int(1), shuffled: bool },
   infer(types, { k, shuffled }) {
-    const q = types[2]!.shape.length === 3 ? 'f32[T,r,d]' : 'f32[T,d]';
+    const q = rankQuery(types[2]!.shape.length).pattern;
     const keys = 'f32[H,n,r,d]';
     const patterns = ['i32[T,H,m]', 'i32[T,H,m]', q, q, keys, keys, 'f32[H,h,r,r]', 'i32[N]'];
     if (shuffled !== (types.length === 8)) {

@@ -7,11 +7,11 @@ import { type Scheduler, stem } from '../scheduler.ts';
 import type { View } from '../types.ts';
 import { gapless, leadCount, numberAttr, type PlanOp, result, rowMajor, sizeFromEnd } from './operands.ts';
 
-/** Strides from head to head and from rank to rank of a query: shared by all [T,D], per rank [T,R,D], per head [T,H,D]. */
+/** Strides from head to head and from rank to rank of a query: shared by all [T,D], per rank [T,R,D], per head [T,H,D] or [T,H,1,D]. */
 function queryStrides(q: View, rank: 'rank' | 'head', node: Node): { queryHead: number; queryRank: number } {
   if (q.shape.length < 3) return { queryHead: 0, queryRank: 0 };
   const D = sizeFromEnd(node, q, 1);
-  return rank === 'rank' ? { queryHead: 0, queryRank: D } : { queryHead: D, queryRank: 0 };
+  return rank === 'rank' && q.shape.length === 3 ? { queryHead: 0, queryRank: D } : { queryHead: D, queryRank: 0 };
 }
 
 /** Operands: q, keys. */

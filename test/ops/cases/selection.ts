@@ -114,9 +114,12 @@ const scoreTopks = [
   scoreTopkCase({ H: 1, n: 70, d: 2100, k: 3, perHead: false }),
 ];
 
-/** Score of a key for one rank. */
-const rankScore = (q: Tensor, keys: Tensor, t: number, h: number, n: number, rank: number): number =>
-  sum(keys.shape.at(-1)!, (i) => (q.shape.length === 3 ? at(q, t, rank, i) : at(q, t, i)) * at(keys, h, n, rank, i));
+/** Score of a key for one rank; q [T,d], [T,r,d] or [T,H,1,d]. */
+const rankScore = (q: Tensor, keys: Tensor, t: number, h: number, n: number, rank: number): number => {
+  const query = (i: number): number =>
+    q.shape.length === 4 ? at(q, t, h, 0, i) : q.shape.length === 3 ? at(q, t, rank, i) : at(q, t, i);
+  return sum(keys.shape.at(-1)!, (i) => query(i) * at(keys, h, n, rank, i));
+};
 
 interface Sizes {
   H: number;
@@ -127,22 +130,27 @@ interface Sizes {
   h: number;
   k: number;
   perRank?: boolean;
+  perHead?: boolean;
   shuffled?: boolean;
 }
+
+/** Axes of a query behind its tokens. */
+const queryAxes = ({ H, r, d, perRank, perHead }: Pick<Sizes, 'H' | 'r' | 'd' | 'perRank' | 'perHead'>): number[] =>
+  perHead ? [H, 1, d] : perRank ? [r, d] : [d];
 
 const sizesText = (sizes: Partial<Sizes>): string =>
   Object.entries(sizes)
     .map(([name, value]) => (value === true ? name : `${name}=${value}`))
     .join(',');
 
-function gatherDotCase(sizes: Pick<Sizes, 'H' | 'n' | 'm' | 'd' | 'r' | 'perRank'>): OpCase {
-  const { H, n, m, d, r, perRank } = sizes;
+function gatherDotCase(sizes: Pick<Sizes, 'H' | 'n' | 'm' | 'd' | 'r' | 'perRank' | 'perHead'>): OpCase {
+  const { H, n, m, d, r } = sizes;
   const g = new GraphDraft('gather_dot');
-  const q = g.input('q', perRank ? f32('T', r, d) : f32('T', d));
+  const q = g.input('q', f32('T', ...queryAxes(sizes)));
   const operands = [q, g.weight('keys', f32(H, n, r, d)), g.input('index', i32('T', H, m), n)];
   return stateless('gather_dot', sizesText(sizes), g.output('y', g.node('gather_dot', operands, {})).build(), {
     weights: (random) => ({ keys: random.f32([H, n, r, d]) }),
-    inputs: (random, T) => ({ q: random.f32(perRank ? [T, r, d] : [T, d]), index: random.i32([T, H, m], n) }),
+    inputs: (random, T) => ({ q: random.f32([T, ...queryAxes(sizes)]), index: random.i32([T, H, m], n) }),
     outputs: ({ q, keys, index }, T) => ({
       y: f32Of([T, H, m, r], (t, h, j, rank) => rankScore(q!, keys!, t, h, at(index!, t, h, j), rank)),
     }),
@@ -156,6 +164,8 @@ const gatherDots = [
   gatherDotCase({ H: 3, n: 17, m: 5, d: 9, r: 3, perRank: true }),
   gatherDotCase({ H: 1, n: 9, m: 5, d: 1100, r: 2 }),
   gatherDotCase({ H: 2, n: 9, m: 33, d: 150, r: 8, perRank: true }),
+  gatherDotCase({ H: 3, n: 17, m: 5, d: 9, r: 2, perHead: true }),
+  gatherDotCase({ H: 4, n: 20, m: 16, d: 48, r: 2, perHead: true }),
 ];
 
 /** Best cells of a grid by the sum over cores: positions and each core's score. */
@@ -220,9 +230,9 @@ const gridTopks = [
 ];
 
 function rescoreCase(sizes: Sizes): OpCase {
-  const { H, n, m, d, r, h, k, perRank, shuffled = false } = sizes;
+  const { H, n, m, d, r, h, k, shuffled = false } = sizes;
   const g = new GraphDraft('rescore_topk');
-  const query = perRank ? f32('T', r, d) : f32('T', d);
+  const query = f32('T', ...queryAxes(sizes));
   const operands = [
     g.input('rowIndex', i32('T', H, m), n),
     g.input('colIndex', i32('T', H, m), n),
@@ -243,7 +253,7 @@ function rescoreCase(sizes: Sizes): OpCase {
       ...(shuffled ? { shuffle: random.permutation(n * n) } : {}),
     }),
     inputs: (random, T) => {
-      const q = () => random.coarse(perRank ? [T, r, d] : [T, d]);
+      const q = () => random.coarse([T, ...queryAxes(sizes)]);
       return { rowIndex: random.i32([T, H, m], n), colIndex: random.i32([T, H, m], n), qRow: q(), qCol: q() };
     },
     outputs: (x, T) => {
@@ -273,6 +283,7 @@ const rescores = [
   rescoreCase({ H: 3, n: 11, m: 5, d: 5, r: 3, h: 4, k: 9, perRank: true }),
   rescoreCase({ H: 2, n: 9, m: 4, d: 6, r: 2, h: 1, k: 4, perRank: true, shuffled: true }),
   rescoreCase({ H: 1, n: 30, m: 17, d: 5, r: 8, h: 8, k: 256, perRank: true }),
+  rescoreCase({ H: 4, n: 20, m: 6, d: 12, r: 2, h: 2, k: 6, perHead: true, shuffled: true }),
 ];
 
 /** Scores of few distinct values: many cells are equal, so that the order rule decides. `odd` puts infinities and NaN at the ends. */
