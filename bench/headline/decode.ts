@@ -42,17 +42,19 @@ export class Decode {
     this.#vocab = Number(session.model.inputs.find(({ name }) => name === 'ids')!.below);
   }
 
-  /** Runs a prompt of random tokens through every sequence, so that each holds keys and values of its own at all positions. */
-  async fill(sequences: number, onProgress: (done: number) => void): Promise<void> {
-    const most = this.#session.model.symbols.find(({ scope }) => scope === 'step')!.bound;
-    for (let s = 0; s < sequences; s++) {
-      for (let start = 0; start < this.#length; start += most) {
-        const count = Math.min(most, this.#length - start);
-        const ids = Int32Array.from({ length: count }, () => Math.floor(this.#vocab * this.#random.uniform()));
-        await this.#session.forward({ ids, positions: ids.map((_, i) => start + i), sequence: ids.map(() => s) });
-      }
-      onProgress(s + 1);
+  /**
+   * Runs a prompt of random tokens through one sequence and forks it to all others: each holds the keys and values of all positions in memory of
+   * its own.
+   */
+  async fill(sequences: number): Promise<void> {
+    const session = this.#session;
+    const most = session.model.symbols.find(({ scope }) => scope === 'step')!.bound;
+    for (let start = 0; start < this.#length; start += most) {
+      const count = Math.min(most, this.#length - start);
+      const ids = Int32Array.from({ length: count }, () => Math.floor(this.#vocab * this.#random.uniform()));
+      await session.forward({ ids, positions: ids.map((_, i) => start + i), sequence: ids.map(() => 0) });
     }
+    for (let s = 1; s < sequences; s++) await session.fork(0);
   }
 
   /** One step of `batch` different tokens, timed from the call to its outputs. */

@@ -168,12 +168,8 @@ async function contend(
   const { session, dispose } = await open(model, weights[kind], sequences, threads);
   try {
     const decode = new Decode(session, { length, rows: shapes.memory.knum ** 2 });
-    const started = performance.now();
-    await decode.fill(sequences, (done) => {
-      const rate = Math.round((1000 * done * length) / (performance.now() - started));
-      if (done === sequences || done % 16 === 0)
-        progress(`${kind}: ${done} of ${sequences} caches filled, ${rate} tokens/s`);
-    });
+    progress(`${kind}: filling caches`);
+    await decode.fill(sequences);
     const plan = translate(model, { precision: 'bf16' }).plan as CpuPlan;
     return { kind, plan, decode, rounds: new Map(batches.map((batch) => [batch, []])), dispose };
   } catch (error) {

@@ -45,6 +45,11 @@ export interface Engine {
    * Absent where logits come out anyway.
    */
   sample?(step: EngineStep, choices: readonly Choice[]): Promise<Int32Array>;
+  /**
+   * Copies what the states hold of one sequence to another. As a step: one at a time.
+   * @throws UltramemError disposed, step-failed
+   */
+  copySequence(from: number, to: number): Promise<void>;
   /** Where copies of inputs come from, and go when their step has settled; absent where outputs may share their memory. */
   readonly staging?: Staging;
   /** Frees what is the engine's own. Safe during a step, which is cancelled; safe twice. */

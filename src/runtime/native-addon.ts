@@ -5,7 +5,7 @@ import type { Tensor } from '../support/tensor.ts';
 import type { DescribedSymbol, DescribedTensor, DescribedWeight } from './description.ts';
 
 /** Version of this interface; `api` of the addon must equal it. */
-export const addonApi = 2;
+export const addonApi = 3;
 
 export interface NativeVariant {
   readonly name: string;
@@ -84,6 +84,8 @@ export interface NativeSession {
     choices?: BigInt64Array,
     tokens?: Int32Array,
   ): Promise<void>;
+  /** What every state [S,…] holds of one sequence, to another. Not during a step. */
+  copySequence(from: number, to: number): Promise<void>;
   cancel(): void;
   /** Of every launch of the last step, in order; empty where they are not observed. Not during a step. */
   counters(): LaunchCounters[];

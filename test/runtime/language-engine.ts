@@ -70,6 +70,9 @@ export function languageEngine(
         return chooseTokens((await this.step(step)).logits!, choices);
       },
     }),
+    async copySequence() {
+      if (running) throw new Error('a copy beside a step');
+    },
     dispose() {
       this.disposed = true;
     },
