@@ -54,5 +54,5 @@ export async function freeMemory(): Promise<number> {
   return (available === undefined ? freemem() : 1024 * Number(available)) - RESERVE;
 }
 
-/** For the activations of a step, the process itself, and the 1 GiB that the read bandwidth is measured with. */
-const RESERVE = 2 * 2 ** 30;
+/** For activations, a second copy of a weight while a model loads, and the 1 GiB that the read bandwidth is measured with. */
+const RESERVE = 3 * 2 ** 30;
