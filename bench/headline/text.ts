@@ -40,6 +40,7 @@ ${lengths.map((length) => lengthText(results, length)).join('\n\n')}`;
 
 function lengthText({ rates, skipped }: HeadlineResults, length: number): string {
   const times: string[][] = [];
+  const shares: string[][] = [];
   const bytes: string[][] = [];
   const chosen: string[][] = [];
   const gigabytes = (count: number): string => rounded(count / 1e9);
@@ -56,6 +57,9 @@ function lengthText({ rates, skipped }: HeadlineResults, length: number): string
       ...three.map(({ milliseconds }) => rounded(milliseconds)),
       ...ratio(({ milliseconds }) => milliseconds),
       ...ratio(allBytes),
+    ]);
+    shares.push([
+      `${batch}`,
       ...three.map((rate) => percent((1000 * allBytes(rate)) / rate.milliseconds / rate.bandwidth)),
       dense.together ? rounded(own[0]! / 1e9) : own.map((rate) => rounded(rate / 1e9)).join(', '),
     ]);
@@ -73,8 +77,8 @@ function lengthText({ rates, skipped }: HeadlineResults, length: number): string
   const named = (what: string): string[] => kinds.map((kind) => `${titles[kind]}${what}`);
   const timeHead = [
     ...['batch', ...named(', ms'), ...both.map((name) => `${name}, time`), ...both.map((name) => `${name}, bytes`)],
-    ...[...named(', share of bandwidth'), 'read bandwidth, GB/s'],
   ];
+  const shareHead = ['batch', ...named(''), 'read bandwidth, GB/s'];
   const byteHead = [
     ...['batch', ...named(', GB as the paper counts'), ...both],
     ...[...named(', GB of all weights'), 'caches, GB', ...both.map((name) => `${name}, all`)],
@@ -88,9 +92,13 @@ function lengthText({ rates, skipped }: HeadlineResults, length: number): string
     left.push(`- Batch ${notes.join(', ')}: one decoder after another, for memory; bandwidths are those beside each.`);
   return `### Length ${length}
 
-Milliseconds of a step:
+Milliseconds of a step, and ratios of everything that it reads:
 
 ${table(timeHead, times)}
+
+Share of the read bandwidth that the bytes of a step come to:
+
+${table(shareHead, shares)}
 
 Bytes that a step reads:
 
