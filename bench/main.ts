@@ -10,6 +10,7 @@ import { machine } from './machine.ts';
 import { measureCompile } from './parts/compile.ts';
 import { measureDecoders } from './parts/decoder.ts';
 import { measureEventLoop } from './parts/event-loop.ts';
+import { measureHeadline } from './parts/headline.ts';
 import { measureLayer } from './parts/layer.ts';
 import { measureStages } from './parts/stages.ts';
 import { fromRoot } from './paths.ts';
@@ -39,6 +40,11 @@ const parts: Readonly<Record<string, Part>> = {
     takes: 'five minutes and 10 GiB of memory; needs g++',
     measure: measureDecoders,
   },
+  headline: {
+    title: 'The headline: a dense decoder, a mixture of experts and UltraMem',
+    takes: 'ten minutes and 20 GiB of memory; needs g++',
+    measure: measureHeadline,
+  },
   compile: {
     title: 'Compile time',
     takes: 'two minutes; with nvcc two more',
@@ -55,6 +61,8 @@ interface Flags {
   readonly only: readonly string[];
   readonly threads: readonly number[];
   readonly tokens: readonly number[];
+  readonly batches: readonly number[];
+  readonly lengths: readonly number[];
   readonly rounds: number;
   readonly seconds: number;
   readonly json?: string;
@@ -91,6 +99,16 @@ const command = new Command('npm run bench --')
     new Option('--tokens <list>', 'tokens of the steps of layer and stages')
       .argParser(numberList)
       .default([1, 4, 16, 64, 256], '1,4,16,64,256'),
+  )
+  .addOption(
+    new Option('--batches <list>', 'sequences of the steps of headline')
+      .argParser(numberList)
+      .default([1, 4, 16, 64, 256], '1,4,16,64,256'),
+  )
+  .addOption(
+    new Option('--lengths <list>', 'positions that each sequence of headline holds')
+      .argParser(numberList)
+      .default([128, 2048], '128,2048'),
   )
   .addOption(new Option('--rounds <n>', 'rounds').argParser(positive(true)).default(9))
   .addOption(

@@ -5,6 +5,9 @@ export interface Settings {
   readonly threads: readonly number[];
   /** Tokens of a step, for the parts that time a layer. */
   readonly tokens: readonly number[];
+  /** Sequences of the decode steps of headline, and the positions that each of them holds. */
+  readonly batches: readonly number[];
+  readonly lengths: readonly number[];
   /** Rounds in which all contenders take turns. */
   readonly rounds: number;
   /** Seconds of calls that count, per contender and round. */

@@ -106,6 +106,15 @@ function openEngine(
       }
     },
     memory,
+    async copySequence(from, to) {
+      if (gone) throw disposed('the session');
+      for (const { id, type } of interpreter.graph.states) {
+        if (typeof type.shape[0] !== 'string') continue; // all sequences share it
+        const { data, shape } = interpreter.state(id);
+        const size = data.length / shape[0]!;
+        data.copyWithin(to * size, from * size, (from + 1) * size);
+      }
+    },
     dispose() {
       gone = true;
     },

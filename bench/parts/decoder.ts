@@ -13,7 +13,7 @@ import { fromRoot } from '../paths.ts';
 import { randomWeights } from '../random-weights.ts';
 import { openReadBandwidth } from '../read-bandwidth.ts';
 import type { Measured, Settings } from '../settings.ts';
-import { type TokenBytes, tokenBytes } from '../token-bytes.ts';
+import { type StepBytes, stepBytesOf } from '../step-bytes.ts';
 
 type Model = Awaited<ReturnType<typeof loadModel>>;
 type Precision = 'f32' | 'bf16';
@@ -37,7 +37,7 @@ export interface Rate {
 export interface Reading {
   /** Position of the token, in the middle of those that were timed. */
   readonly position: number;
-  readonly perToken: TokenBytes;
+  readonly perToken: StepBytes;
   /** Bytes per second. */
   readonly rate: number;
   /** Bytes per second of 1 GiB read in order with as many threads: the median over the same rounds. */
@@ -163,7 +163,7 @@ function readingOf(
   rates: readonly number[],
   bandwidths: readonly number[],
 ): Reading {
-  const perToken = tokenBytes(model, precision, position);
+  const perToken = stepBytesOf(model, precision, { tokens: 1, position });
   const bytes = perToken.weights + perToken.rows + perToken.states;
   return {
     position,

@@ -212,6 +212,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Session",
                        {InstanceMethod<&SessionObject::step>("step"), InstanceMethod<&SessionObject::cancel>("cancel"),
+                        InstanceMethod<&SessionObject::copy_sequence>("copySequence"),
                         InstanceMethod<&SessionObject::counters>("counters"), InstanceMethod<&SessionObject::bytes>("bytes"),
                         InstanceMethod<&SessionObject::memory>("memory"), InstanceMethod<&SessionObject::dispose>("dispose")});
   }
@@ -255,6 +256,32 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
       body = [session = session_, symbols = std::move(symbols), inputs = std::move(inputs),
               outputs = std::move(outputs), choices, cancel] { session->step(symbols, inputs, outputs, cancel.get(), choices); };
     });
+    return run(std::move(body), std::move(cancel), keep);
+  }
+
+  // copySequence(from, to): Promise<void>; as a step, not while one runs.
+  Napi::Value copy_sequence(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    std::function<void()> body;
+    Napi::Object keep = Napi::Object::New(env);
+    or_throw(env, [&] {
+      if (!session_) throw Fault("disposed", "the session is disposed");
+      if (running_) throw Fault("native-failure", "a step is running already");
+      const int64_t from = info[0].ToNumber().Int64Value(), to = info[1].ToNumber().Int64Value();
+      const Model& model = session_->model();
+      for (int i = 0; i < model.state_count; i++) {
+        const TensorSpec& state = model.states[i];
+        if (sequence_bytes(model, state, session_->symbols()) == 0) continue;
+        const int64_t count = session_->symbols()[size_t(-state.dims[0] - 1)];
+        if (from < 0 || to < 0 || from >= count || to >= count) throw Fault("native-failure", "no such sequence", state.name);
+      }
+      keep.Set("session", info.This());
+      body = [session = session_, from, to] { session->copy_sequence(from, to); };
+    });
+    return run(std::move(body), std::make_shared<bool>(false), keep);
+  }
+
+  Napi::Value run(std::function<void()> body, std::shared_ptr<bool> cancel, Napi::Object keep) {
     session_->rouse();
     running_ = cancel;
     return thread_->run(

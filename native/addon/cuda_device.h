@@ -90,6 +90,13 @@ class CudaDevice final : public Device {
     }
   }
 
+  // Waited for: its caller may free either, which the driver would not hold back.
+  void copy(void* to, const void* from, size_t bytes) override {
+    const Current current(*this);
+    check(driver_.copy_within(address(to), address(from), bytes, stream_), "copying within the device");
+    wait("copying within the device");
+  }
+
   void clear(void* at, size_t bytes) override {
     const Current current(*this);
     check(driver_.fill(address(at), 0, bytes, stream_), "clearing memory");

@@ -64,6 +64,7 @@ constexpr int kOldest = 11040;
   X(host_release, "cuMemFreeHost", (void*))                                                                               \
   X(copy_in, "cuMemcpyHtoDAsync_v2", (Address, const void*, size_t, Stream))                                              \
   X(copy_out, "cuMemcpyDtoHAsync_v2", (void*, Address, size_t, Stream))                                                   \
+  X(copy_within, "cuMemcpyDtoDAsync_v2", (Address, Address, size_t, Stream))                                               \
   X(fill, "cuMemsetD8Async", (Address, unsigned char, size_t, Stream))                                                    \
   X(stream_create, "cuStreamCreate", (Stream*, unsigned))                                                                 \
   X(stream_destroy, "cuStreamDestroy_v2", (Stream))                                                                       \

@@ -88,6 +88,8 @@ class Device {
   virtual void release_in_host(const InHost& at) noexcept { release(at.device); }
   virtual void upload(void* to, const void* from, size_t bytes) = 0;
   virtual void download(void* to, const void* from, size_t bytes) = 0;
+  // Within the device; the two do not overlap.
+  virtual void copy(void* to, const void* from, size_t bytes) = 0;
   // Zeros.
   virtual void clear(void* at, size_t bytes) = 0;
 

@@ -78,6 +78,16 @@ class DeviceSession {
     }
   }
 
+  // Copies of every state [S,…] what it holds of one sequence to another.
+  void copy_sequence(int64_t from, int64_t to, const std::vector<int64_t>& symbols) {
+    const Model& model = loaded_->model();
+    for (int i = 0; i < model.state_count; i++) {
+      const size_t bytes = sequence_bytes(model, model.states[i], symbols);
+      char* const state = static_cast<char*>(states_.pointers[size_t(i)]);
+      if (bytes > 0) device_->copy(state + size_t(to) * bytes, state + size_t(from) * bytes, bytes);
+    }
+  }
+
   std::vector<Counts> counters() const { return device_->counters(id_); }
 
   SessionMemory memory() const {

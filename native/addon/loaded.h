@@ -58,6 +58,14 @@ inline int64_t element_count(const TensorSpec& spec, const std::vector<int64_t>&
   return count;
 }
 
+// Of a state [S,…] with a session symbol first, the bytes of one sequence; 0 of another, which all sequences share.
+inline size_t sequence_bytes(const Model& model, const TensorSpec& state, const std::vector<int64_t>& symbols) {
+  if (state.rank == 0 || state.dims[0] >= 0) return 0;
+  const size_t symbol = size_t(-state.dims[0] - 1);
+  if (model.symbols[symbol].per_step) return 0;
+  return size_t(element_count(state, symbols) / symbols[symbol]) * dtype_bytes(state.dtype);
+}
+
 // Weights have no step symbols; a session symbol counts with its bound.
 inline std::vector<int64_t> bounds(const Model& model) {
   std::vector<int64_t> result;

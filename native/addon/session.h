@@ -1,6 +1,7 @@
 // One session: states, arena and pool of a caller that runs steps one after another. No napi here.
 #pragma once
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,6 +57,21 @@ class Session {
                                       state_pointers_.data(), arena_.data(), cancel});
     loaded_->require_whole();
     if (*cancel) throw aborted();
+  }
+
+  // Blocks. One sequence then holds what another does; both below the session symbol of every state that has one.
+  void copy_sequence(int64_t from, int64_t to) {
+    if (on_device_ != nullptr) return on_device_->copy_sequence(from, to, symbols_);
+    const Model& model = loaded_->model();
+    for (int i = 0; i < model.state_count; i++) {
+      const size_t bytes = sequence_bytes(model, model.states[i], symbols_);
+      char* const state = states_[size_t(i)].data();
+      constexpr size_t kPiece = size_t{1} << 20;
+      pool_.parallel(int64_t((bytes + kPiece - 1) / kPiece), [&](int64_t piece, int) {
+        const size_t begin = size_t(piece) * kPiece;
+        std::memcpy(state + size_t(to) * bytes + begin, state + size_t(from) * bytes + begin, std::min(kPiece, bytes - begin));
+      });
+    }
   }
 
   // T: the first symbol that steps set; a model without one runs as one token.

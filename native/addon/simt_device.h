@@ -27,6 +27,7 @@ class SimtDevice : public Device {
     simt::written(to, bytes);
   }
   void download(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+  void copy(void* to, const void* from, size_t bytes) override { upload(to, from, bytes); }
   void clear(void* at, size_t bytes) override {
     std::memset(at, 0, bytes);
     simt::written(at, bytes);

@@ -48,6 +48,11 @@ export interface Engine {
   sample?(step: EngineStep, choices: readonly Choice[]): Promise<Int32Array>;
   /** What it and the weights take now. Looks at every page of mapped files: not for every step. */
   memory(): MemoryUse;
+  /**
+   * Copies what the states hold of one sequence to another. As a step: one at a time.
+   * @throws UltramemError disposed, step-failed
+   */
+  copySequence(from: number, to: number): Promise<void>;
   /** Where copies of inputs come from, and go when their step has settled; absent where outputs may share their memory. */
   readonly staging?: Staging;
   /** Frees what is the engine's own. Safe during a step, which is cancelled; safe twice. */

@@ -96,6 +96,8 @@ export interface NativeSession {
     choices?: BigInt64Array,
     tokens?: Int32Array,
   ): Promise<void>;
+  /** What every state [S,…] holds of one sequence, to another. Not during a step. */
+  copySequence(from: number, to: number): Promise<void>;
   cancel(): void;
   /** Of every launch of the last step, in order; empty where they are not observed. Not during a step. */
   counters(): LaunchCounters[];

@@ -205,6 +205,14 @@ function openEngine(
           return tokens;
         }),
     }),
+    async copySequence(from, to) {
+      if (gone) throw disposed('the session');
+      try {
+        await session.copySequence(from, to);
+      } catch (error) {
+        throw gone ? disposed('the session') : fromNative(error, model.name, 'the copy', undefined);
+      }
+    },
     counters() {
       if (gone) throw disposed('the session');
       return session.counters();

@@ -35,6 +35,17 @@ export class Sequences {
     return sequence;
   }
 
+  /**
+   * Takes the lowest free sequence for a copy of another: as many tokens.
+   * @throws UltramemError sequence-not-in-use, no-free-sequence
+   */
+  fork(from: number): number {
+    const length = this.length(from);
+    const sequence = this.allocate();
+    this.#lengths[sequence] = length;
+    return sequence;
+  }
+
   /** Empties a sequence; its next step begins at position 0. */
   reset(sequence: number): void {
     this.length(sequence);

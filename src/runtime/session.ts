@@ -78,6 +78,26 @@ export class Session {
     return this.#queue.sample(checked, runs, signal, choices);
   }
 
+  /**
+   * Takes a free sequence that holds what another holds, after the calls before this one: a prompt that many continuations share then
+   * runs but once. Gives the sequence.
+   * @throws UltramemError sequence-not-in-use, no-free-sequence, not-a-language-model, aborted, disposed
+   */
+  async fork(sequence: number, { signal }: CallOptions = {}): Promise<number> {
+    const { sequences } = this;
+    if (sequences === undefined) throw notALanguageModel(this.model.name);
+    return this.#queue.alone(sequence, signal, async () => {
+      const to = sequences.fork(sequence);
+      try {
+        await this.#engine.copySequence(sequence, to);
+      } catch (error) {
+        sequences.free(to);
+        throw error;
+      }
+      return to;
+    });
+  }
+
   #check(inputs: Readonly<Record<string, InputValue>>): { checked: CheckedInputs; runs: readonly Run[] } {
     if (this.#disposed) throw disposed('the session');
     const checked = checkInputs(this.model, this.#engine.symbols, inputs, this.#engine.staging);

@@ -19,14 +19,16 @@ interface Call extends CheckedInputs {
   readonly choices: readonly Choice[] | undefined;
   /** Where outputs shall go. */
   readonly outputs: Given;
+  /** In place of a step, this; it runs alone. */
+  readonly work?: () => Promise<Result>;
   resolve(result: Result): void;
   reject(error: unknown): void;
 }
 
 type Given = Readonly<Record<string, Tensor>> | undefined;
 
-/** Of a call: outputs, or tokens where it has choices. */
-type Result = Record<string, Tensor> | Int32Array;
+/** Of a call: outputs, tokens where it has choices, or what its work gives. */
+type Result = Record<string, Tensor> | Int32Array | number;
 
 export class StepQueue {
   readonly #engine: Engine;
@@ -65,17 +67,25 @@ export class StepQueue {
     return this.#enqueue(checked, runs, signal, choices, undefined) as Promise<Int32Array>;
   }
 
+  /** Runs work on a sequence in its turn, with no step beside it. @throws what it throws, aborted, disposed */
+  alone(sequence: number, signal: AbortSignal | undefined, work: () => Promise<number>): Promise<number> {
+    const nothing = { inputs: {}, symbols: {} };
+    const runs = [{ sequence, start: 0, count: 0 }];
+    return this.#enqueue(nothing, runs, signal, undefined, undefined, work) as Promise<number>;
+  }
+
   #enqueue(
     checked: CheckedInputs,
     runs: readonly Run[],
     signal: Call['signal'],
     choices: Call['choices'],
     outputs: Given,
+    work?: () => Promise<Result>,
   ) {
     return new Promise<Result>((resolve, reject) => {
       if (this.#disposed) return reject(disposed('the session'));
       if (signal?.aborted) return reject(aborted('the step', signal.reason));
-      const call: Call = { ...checked, runs, signal, choices, outputs, resolve, reject };
+      const call: Call = { ...checked, runs, signal, choices, outputs, ...(work && { work }), resolve, reject };
       const leave = () => {
         const at = this.#waiting.indexOf(call);
         if (at < 0) return; // it runs: the engine looks at the signal
@@ -133,10 +143,14 @@ export class StepQueue {
 
   /** Tokens of a call; infinitely many where it must run alone. */
   #tokens(call: Call): number {
-    return this.#joined === undefined ? Number.POSITIVE_INFINITY : call.symbols[this.#joined]!;
+    return this.#joined === undefined || call.work !== undefined
+      ? Number.POSITIVE_INFINITY
+      : call.symbols[this.#joined]!;
   }
 
   async #step(calls: readonly Call[]): Promise<void> {
+    const [{ work, resolve, reject }] = calls as readonly [Call];
+    if (work !== undefined) return work().then(resolve, reject);
     const batch = calls.filter((call) => this.#begin(call));
     const [first] = batch;
     if (first === undefined) return;

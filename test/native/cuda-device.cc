@@ -64,10 +64,12 @@ void session(const std::shared_ptr<Device>& device, const volatile bool* cancel)
     ~Opened() { device.close_session(id); }
   } opened{*device};
   for (int variant : {0, 1, 0, 0}) device->run(opened.id, variant, lists[variant], pointers[variant].data(), cancel);
+  device->copy(static_cast<char*>(state.data()) + 400, state.data(), 200);
   std::vector<int> to(from.size());
   state.download(to.data());
   from[1] += 3;
   from[2] += 40;
+  std::copy_n(from.begin(), 50, from.begin() + 100);
   expect(to == from, "numbers after four steps");
 }
 

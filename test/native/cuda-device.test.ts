@@ -104,6 +104,7 @@ test('the calls of two sessions', async () => {
     ...[...capture([first, second]), ...replay],
     ...[...capture([second]), ...replay],
     ...[...replay, ...replay],
+    ...['cuMemcpyDtoDAsync 200', 'cuStreamSynchronize'],
     ...['cuMemcpyDtoHAsync 512', 'cuStreamSynchronize', 'cuMemcpyDtoHAsync 512', 'cuStreamSynchronize'],
     ...['cuMemcpyDtoHAsync 176', 'cuStreamSynchronize'],
     ...['cuGraphExecDestroy', 'cuGraphExecDestroy', 'cuMemFree', 'cuMemFree'],

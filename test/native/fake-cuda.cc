@@ -153,6 +153,11 @@ int cuMemcpyDtoHAsync_v2(void* to, uint64_t from, size_t bytes, void*) {
   std::memcpy(to, reinterpret_cast<void*>(from), bytes);
   return 0;
 }
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void*) {
+  CALL("cuMemcpyDtoDAsync", " " + std::to_string(bytes));
+  std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes);
+  return 0;
+}
 int cuMemsetD8Async(uint64_t at, unsigned char value, size_t bytes, void*) {
   CALL("cuMemsetD8Async");
   std::memset(reinterpret_cast<void*>(at), value, bytes);

@@ -72,6 +72,9 @@ export function languageEngine(
       },
     }),
     memory: () => ({ weights: noWeights, session: { states: 0, arena: 0, scratch: 0 }, rss: 0 }),
+    async copySequence() {
+      if (running) throw new Error('a copy beside a step');
+    },
     dispose() {
       this.disposed = true;
     },
