@@ -42,7 +42,7 @@ const parts: Readonly<Record<string, Part>> = {
   },
   headline: {
     title: 'The headline: a dense decoder, a mixture of experts and UltraMem',
-    takes: 'ten minutes and 20 GiB of memory; needs g++',
+    takes: 'fifteen minutes and 20 GiB of memory; needs g++',
     measure: measureHeadline,
   },
   compile: {

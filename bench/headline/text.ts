@@ -54,7 +54,7 @@ function lengthText({ rates, skipped }: HeadlineResults, length: number): string
     const own = three.map((rate) => rate.bandwidth);
     times.push([
       `${batch}`,
-      ...three.map(({ milliseconds }) => rounded(milliseconds)),
+      ...three.map(({ milliseconds, rounds }) => `${rounded(milliseconds)} (${rounded(Math.min(...rounds))})`),
       ...ratio(({ milliseconds }) => milliseconds),
       ...ratio(allBytes),
     ]);
@@ -92,7 +92,7 @@ function lengthText({ rates, skipped }: HeadlineResults, length: number): string
     left.push(`- Batch ${notes.join(', ')}: one decoder after another, for memory; bandwidths are those beside each.`);
   return `### Length ${length}
 
-Milliseconds of a step, and ratios of everything that it reads:
+Milliseconds of a step, median of rounds (least), and ratios of medians and of everything that it reads:
 
 ${table(timeHead, times)}
 
