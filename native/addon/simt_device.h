@@ -19,6 +19,7 @@ class SimtDevice : public Device {
  public:
   // kernels[variant][launch]
   explicit SimtDevice(const simt::Kernel* const* kernels) : kernels_(kernels) {}
+  ~SimtDevice() override { simt::give_back_stacks(); }
 
   void* allocate(size_t bytes, const char* what) override { return simt::allocate(bytes, what); }
   void release(void* at) noexcept override { simt::release(at); }

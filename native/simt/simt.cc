@@ -82,6 +82,19 @@ void work(Worker& w) {
 
 }  // namespace
 
+// A guarded stack is two mappings, of which a process may have some ten thousands: hundreds of programs in one process need them one after
+// the other. The next launch guards its stacks again.
+void give_back_stacks() {
+  std::lock_guard<std::mutex> lock(one_launch);
+  for (Worker* w : workers) {
+    if (!w || w->prepared == 0) continue;
+    const size_t bytes = w->prepared * kStackRegion;
+    mprotect(w->stacks, bytes, PROT_READ | PROT_WRITE);
+    madvise(w->stacks, bytes, MADV_DONTNEED);
+    w->prepared = 0;
+  }
+}
+
 void launch(const Kernel& kernel, const Shape& shape, void* const* args, const Options& options, Counters& counters,
             std::vector<Finding>& findings) {
   std::lock_guard<std::mutex> lock(one_launch);

@@ -82,4 +82,7 @@ struct Options {
 void launch(const Kernel& kernel, const Shape& shape, void* const* args, const Options& options, Counters& counters,
             std::vector<Finding>& findings);
 
+// Frees the stacks that threads of launches ran on; the next launch makes its own.
+void give_back_stacks();
+
 }  // namespace ultramem::simt
