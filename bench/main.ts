@@ -10,6 +10,7 @@ import { machine } from './machine.ts';
 import { measureCompile } from './parts/compile.ts';
 import { measureDecoders } from './parts/decoder.ts';
 import { measureEventLoop } from './parts/event-loop.ts';
+import { measureGeneration } from './parts/generation.ts';
 import { measureHeadline } from './parts/headline.ts';
 import { measureLayer } from './parts/layer.ts';
 import { measureStages } from './parts/stages.ts';
@@ -39,6 +40,11 @@ const parts: Readonly<Record<string, Part>> = {
     title: 'Decoders with memory',
     takes: 'five minutes and 10 GiB of memory; needs g++',
     measure: measureDecoders,
+  },
+  generation: {
+    title: 'Many texts at once',
+    takes: 'two minutes and 4 GiB of memory',
+    measure: measureGeneration,
   },
   headline: {
     title: 'The headline: a dense decoder, a mixture of experts and UltraMem',

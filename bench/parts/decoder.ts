@@ -1,22 +1,18 @@
 // Tokens per second of two decoders with memory layers: examples/bytes-lm with its checkpoint, and a 151M-shaped one with random
 // weights, beside the bytes that a token must read and the read bandwidth, measured in turn with them.
 
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { compile, loadModel, trace } from 'ultramem/compile';
+import { compile } from 'ultramem/compile';
 import { median } from 'ultramem/profile';
-import { loadNative, requireAddon, Session, sessionSymbols, type WeightsLike } from 'ultramem/runtime';
+import { loadNative, requireAddon, Session, sessionSymbols } from 'ultramem/runtime';
+import { bytesLm, decoder151m, idsBelow, type Model, type Precision, type Subject } from '../decoders.ts';
 import { percent, rounded, table } from '../figures.ts';
-import { Random } from '../layer-weights.ts';
 import { fromRoot } from '../paths.ts';
-import { randomWeights } from '../random-weights.ts';
 import { openReadBandwidth } from '../read-bandwidth.ts';
 import type { Measured, Settings } from '../settings.ts';
 import { type StepBytes, stepBytesOf } from '../step-bytes.ts';
 
-type Model = Awaited<ReturnType<typeof loadModel>>;
-type Precision = 'f32' | 'bf16';
 type Kind = 'prompt' | 'one sequence' | 'many sequences' | 'generate()';
 
 /** One kind of steps of one model, by its precision and threads. */
@@ -50,15 +46,6 @@ export interface DecoderResults {
   readonly rates: readonly Rate[];
 }
 
-/** A model with its weights. */
-interface Subject {
-  readonly model: Model;
-  readonly weights: WeightsLike;
-  /** Tokens of the prompt, and so positions that a sequence holds when decoding begins. */
-  readonly prompt: number;
-  readonly precisions: readonly Precision[];
-}
-
 const SEQUENCES = 16;
 /** Positions that decoding goes over, again and again. */
 const POSITIONS = 32;
@@ -67,27 +54,9 @@ const POSITIONS = 32;
 export async function measureDecoders(settings: Settings): Promise<Measured<DecoderResults>> {
   const rates = [
     ...(await measureSubject(await bytesLm(), settings)),
-    ...(await measureSubject(await decoder151m(settings), settings)),
+    ...(await measureSubject(await decoder151m(settings.progress), settings)),
   ];
   return { markdown: text(rates), results: { rates } };
-}
-
-async function bytesLm(): Promise<Subject> {
-  const model = await loadModel(fromRoot('examples/bytes-lm/model.ts'));
-  const weights = fromRoot('examples/bytes-lm/ultramem-bytes.safetensors');
-  return { model, weights, prompt: 192, precisions: ['f32', 'bf16'] };
-}
-
-async function decoder151m({ progress }: Settings): Promise<Subject> {
-  const config: unknown = JSON.parse(await readFile(fromRoot('bench/decoder-151m.json'), 'utf8'));
-  const model = await loadModel(fromRoot('examples/language-model.ts'), config);
-  progress(`${model.name}: random weights`);
-  const weights = trace(model).weights.map(({ name, type }) => ({
-    name,
-    dtype: type.dtype,
-    shape: type.shape.map(Number),
-  }));
-  return { model, weights: randomWeights(weights, 1), prompt: 256, precisions: ['f32', 'bf16'] };
 }
 
 async function measureSubject(subject: Subject, settings: Settings): Promise<readonly Rate[]> {
@@ -172,12 +141,6 @@ function readingOf(
     bandwidth: median(bandwidths),
     share: median(rates.map((rate, round) => (bytes * rate) / bandwidths[round]!)),
   };
-}
-
-/** Random ids, so that each token chooses rows of its own. */
-function idsBelow(vocabulary: number): (count: number) => Int32Array {
-  const random = new Random(1);
-  return (count) => Int32Array.from({ length: count }, () => Math.floor(vocabulary * random.uniform()));
 }
 
 /** Inputs of tokens of one sequence, from `position` on. */

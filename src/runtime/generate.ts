@@ -1,9 +1,10 @@
-// Generation: prefill in chunks, then one token after another.
+// Generation: a prompt's continuation in a session's batch, as tokens and text that a caller takes one by one.
 
+import { ReadableStream, type ReadableStreamDefaultController } from 'node:stream/web';
 import { aborted, optionInvalid, promptEmpty, promptTooLong, tokenOutOfRange } from '../support/errors/session.ts';
+import type { ContinuousBatch } from './continuous-batch.ts';
 import type { ModelDescription } from './description.ts';
-import type { CallOptions } from './engine.ts';
-import { type Choice, checkSampling, type Sampling, type SamplingOptions } from './sampling.ts';
+import { checkSampling, type SamplingOptions } from './sampling.ts';
 import type { Sequences } from './sequences.ts';
 import { createStopText } from './stop-text.ts';
 import { createByteTokenizer, type Tokenizer } from './tokenizer-bytes.ts';
@@ -16,6 +17,8 @@ export interface GenerateOptions extends SamplingOptions {
   /** Ids that end generation besides those of the tokenizer; they stand for no text. */
   readonly stopTokens?: readonly number[];
   readonly signal?: AbortSignal | undefined;
+  /** Where all sequences of the session are in use: wait in line for one. Default false: the error no-free-sequence. */
+  readonly wait?: boolean;
   /** In place of the model's own. */
   readonly tokenizer?: Tokenizer;
 }
@@ -38,20 +41,17 @@ export interface Generation {
   readonly finishReason: FinishReason;
 }
 
-/** What generation needs of a session. */
-interface Steps {
-  readonly model: ModelDescription;
-  sample(inputs: Record<string, Int32Array>, choices: readonly Choice[], options: CallOptions): Promise<Int32Array>;
-}
+/** Tokens that wait at most for a caller that is busy; then its text waits as well. */
+const readAhead = 2;
 
 /** See Session.generate; checks at once, then runs when iterated. */
 export function generateTokens(
-  steps: Steps,
+  model: ModelDescription,
+  batch: ContinuousBatch,
   sequences: Sequences,
   prompt: string | ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedToken, Generation> {
-  const { model } = steps;
   const tokenizer = options.tokenizer ?? (model.tokenizer && createByteTokenizer(model.tokenizer));
   if (typeof prompt === 'string' && tokenizer === undefined) {
     throw optionInvalid('tokenizer', undefined, 'given for a prompt of text: the model states none');
@@ -76,32 +76,58 @@ export function generateTokens(
   async function* run(): AsyncGenerator<GeneratedToken, Generation> {
     const { signal } = options;
     if (signal?.aborted) throw aborted('generation', signal.reason);
+    const sequence = options.wait === true ? await sequences.acquire(signal) : sequences.allocate();
     const stopTokens = new Set([...(tokenizer?.eos ?? []), ...(options.stopTokens ?? [])]);
     const stream = tokenizer?.stream();
     const stopText = createStopText(stops);
     const tokens: number[] = [];
     let whole = '';
-    const sequence = sequences.allocate();
+    /** A chosen token as the caller sees it. */
+    const shown = (token: number): GeneratedToken => {
+      tokens.push(token);
+      const ended = stopTokens.has(token);
+      let { text, stopped } = stopText.push(ended ? '' : (stream?.push(token) ?? ''));
+      const finishReason = stopped || ended ? 'stop' : fullness(tokens.length);
+      if (finishReason !== undefined && !stopped) {
+        const last = stopText.push(stream?.end() ?? '');
+        text += last.text + (last.stopped ? '' : stopText.end());
+      }
+      whole += text;
+      return { token, text, finishReason };
+    };
+    let out!: ReadableStreamDefaultController<GeneratedToken>;
+    const start = (controller: typeof out) => {
+      out = controller;
+    };
+    const parts = new ReadableStream<GeneratedToken>(
+      { start, pull: () => place.resume() },
+      { highWaterMark: readAhead },
+    );
+    const place = batch.add({
+      ...{ ids, sequence, sampling },
+      take(token) {
+        const part = shown(token);
+        out.enqueue(part);
+        return part.finishReason !== undefined ? 'end' : out.desiredSize! > 0 ? 'go' : 'hold';
+      },
+      fail: (error) => out.error(error),
+    });
+    const abort = () => {
+      out.error(aborted('generation', signal?.reason));
+      void place.leave();
+    };
+    signal?.addEventListener('abort', abort);
     try {
-      let token = await prefill(steps, ids, sequence, sampling, signal);
+      const reader = parts.getReader();
       for (;;) {
-        tokens.push(token);
-        const ended = stopTokens.has(token);
-        let { text, stopped } = stopText.push(ended ? '' : (stream?.push(token) ?? ''));
-        const finishReason = stopped || ended ? 'stop' : fullness(tokens.length);
-        if (finishReason !== undefined && !stopped) {
-          const last = stopText.push(stream?.end() ?? '');
-          text += last.text + (last.stopped ? '' : stopText.end());
-        }
-        whole += text;
-        yield { token, text, finishReason };
+        const { value } = await reader.read();
+        yield value!;
+        const { finishReason } = value!;
         if (finishReason !== undefined) return { text: whole, tokens, finishReason };
-        if (signal?.aborted) throw aborted('generation', signal.reason);
-        const choices = [{ row: 0, index: tokens.length, sampling }];
-        const position = ids.length + tokens.length - 1;
-        token = (await step(steps, Int32Array.of(token), sequence, position, choices, signal))[0]!;
       }
     } finally {
+      signal?.removeEventListener('abort', abort);
+      await place.leave();
       sequences.free(sequence);
     }
   }
@@ -110,42 +136,6 @@ export function generateTokens(
     if (count >= maxTokens) return 'length';
     return ids.length + count > context ? 'context' : undefined;
   }
-}
-
-/** A step gives logits of all its tokens; of this many at most (64 MiB) when only the last row is wanted. */
-const mostLogits = 2 ** 24;
-
-/** Runs the prompt in the largest steps that the model takes; the first token behind it. */
-async function prefill(
-  steps: Steps,
-  ids: Int32Array,
-  sequence: number,
-  sampling: Sampling,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  const bound = steps.model.symbols.find(({ scope }) => scope === 'step')?.bound ?? 1;
-  const vocab = steps.model.outputs.find(({ name }) => name === 'logits')?.shape[1] as number;
-  const most = Math.max(1, Math.min(bound, Math.floor(mostLogits / vocab)));
-  for (let at = 0; ; at += most) {
-    const piece = ids.subarray(at, at + most);
-    const isLast = at + most >= ids.length;
-    const choices = isLast ? [{ row: piece.length - 1, index: 0, sampling }] : [];
-    const [token] = await step(steps, piece, sequence, at, choices, signal);
-    if (isLast) return token!;
-  }
-}
-
-/** One step of a sequence's next tokens from position `start`; the tokens that are chosen behind them. */
-async function step(
-  steps: Steps,
-  ids: Int32Array,
-  sequence: number,
-  start: number,
-  choices: readonly Choice[],
-  signal: AbortSignal | undefined,
-): Promise<Int32Array> {
-  const positions = ids.map((_, i) => start + i);
-  return steps.sample({ ids, positions, sequence: ids.map(() => sequence) }, choices, { signal });
 }
 
 /** The exclusive bound of an input's elements. */

@@ -61,10 +61,13 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
   return (logits, index) => chooseToken(logits, index, sampling);
 }
 
-/** The tokens of `choices` from the logits f32[T,vocab] of a step. */
-export function chooseTokens({ shape, data }: Tensor, choices: readonly Choice[]): Int32Array {
-  const vocab = shape[1]!;
-  const row = (at: number) => (data as Float32Array).subarray(at * vocab, (at + 1) * vocab);
+/**
+ * The tokens of `choices` from the logits of a step, f32[T,N].
+ * @param vocab so many ids may be chosen: logits may be wider than what a model takes
+ */
+export function chooseTokens({ shape, data }: Tensor, choices: readonly Choice[], vocab = shape[1]!): Int32Array {
+  const row = (at: number) =>
+    (data as Float32Array).subarray(at * shape[1]!, at * shape[1]! + Math.min(vocab, shape[1]!));
   return Int32Array.from(choices, (choice) => chooseToken(row(choice.row), choice.index, choice.sampling));
 }
 

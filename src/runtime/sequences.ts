@@ -1,6 +1,12 @@
 // The sequences of a session: which are in use, and how many tokens each holds in the states.
 
-import { noFreeSequence, positionGap, sequenceNotInUse, tokensNotAdjacent } from '../support/errors/session.ts';
+import {
+  aborted,
+  noFreeSequence,
+  positionGap,
+  sequenceNotInUse,
+  tokensNotAdjacent,
+} from '../support/errors/session.ts';
 import type { ModelDescription, SymbolValues } from './description.ts';
 
 /** Neighbouring tokens of one sequence in a step. */
@@ -17,6 +23,9 @@ export class Sequences {
   /** Whether a sequence may go back to any earlier position: every state is a cache by position, none a window. */
   readonly rewindable: boolean;
   readonly #lengths: (number | undefined)[]; // undefined: free
+  /** Who wait for a free one, in order. */
+  readonly #waiting = new Set<{ give(sequence: number): void; refuse(error: unknown): void }>();
+  #closed: Error | undefined;
 
   constructor(count: number, rewindable: boolean) {
     this.count = count;
@@ -36,6 +45,36 @@ export class Sequences {
   }
 
   /**
+   * Takes the lowest free sequence, or waits in line for one.
+   * @throws UltramemError aborted, disposed
+   */
+  async acquire(signal?: AbortSignal): Promise<number> {
+    if (signal?.aborted) throw aborted('waiting for a sequence', signal.reason);
+    if (this.#closed !== undefined) throw this.#closed;
+    if (this.#waiting.size === 0 && this.#lengths.includes(undefined)) return this.allocate();
+    return new Promise((resolve, reject) => {
+      const leave = () => waiter.refuse(aborted('waiting for a sequence', signal?.reason));
+      const settle = (how: () => void) => {
+        this.#waiting.delete(waiter);
+        signal?.removeEventListener('abort', leave);
+        how();
+      };
+      const waiter = {
+        give: (sequence: number) => settle(() => resolve(sequence)),
+        refuse: (error: unknown) => settle(() => reject(error)),
+      };
+      this.#waiting.add(waiter);
+      signal?.addEventListener('abort', leave);
+    });
+  }
+
+  /** Refuses those who wait, and who will. */
+  close(error: Error): void {
+    this.#closed = error;
+    for (const waiter of this.#waiting) waiter.refuse(error);
+  }
+
+  /**
    * Takes the lowest free sequence for a copy of another: as many tokens.
    * @throws UltramemError sequence-not-in-use, no-free-sequence
    */
@@ -52,9 +91,12 @@ export class Sequences {
     this.#lengths[sequence] = 0;
   }
 
-  /** Gives a sequence back; nothing to do where it is free. */
+  /** Gives a sequence back, to whoever waits longest; nothing to do where it is free. */
   free(sequence: number): void {
-    if (sequence in this.#lengths) this.#lengths[sequence] = undefined;
+    if (!this.inUse(sequence)) return;
+    const [first] = this.#waiting;
+    this.#lengths[sequence] = first === undefined ? undefined : 0;
+    first?.give(sequence);
   }
 
   /** Tokens that a sequence holds. */

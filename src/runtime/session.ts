@@ -2,6 +2,7 @@
 
 import { disposed, notALanguageModel, optionInvalid, symbolOutOfRange } from '../support/errors/session.ts';
 import type { Tensor } from '../support/tensor.ts';
+import { type BatchOptions, ContinuousBatch } from './continuous-batch.ts';
 import { isLanguageModel, type ModelDescription, type SymbolValues } from './description.ts';
 import type { CallOptions, Engine, ForwardOptions } from './engine.ts';
 import { type GeneratedToken, type GenerateOptions, type Generation, generateTokens } from './generate.ts';
@@ -12,16 +13,11 @@ import type { Choice } from './sampling.ts';
 import { type Run, runsOf, type Sequences, sequencesOf } from './sequences.ts';
 import { StepQueue } from './step-queue.ts';
 
-export interface SessionOptions {
+export interface SessionOptions extends BatchOptions {
   /** How many sequences the session holds at once (symbol S); default 4, or fewer where the model says so. */
   readonly maxSequences?: number;
   /** Threads of this session. */
   readonly threads?: number;
-  /**
-   * Run small steps that wait at the same time as one (generations side by side then take little more time than one).
-   * Off by default: a token's logits may then differ in the last bits with what else runs.
-   */
-  readonly joinSteps?: boolean;
 }
 
 export class Session {
@@ -30,13 +26,21 @@ export class Session {
   readonly sequences: Sequences | undefined;
   readonly #engine: Engine;
   readonly #queue: StepQueue;
+  /** Of all calls of generate. */
+  readonly #batch: ContinuousBatch;
   #disposed = false;
 
-  constructor(engine: Engine, options: { readonly joinSteps?: boolean | undefined } = {}) {
+  /** @throws UltramemError option-invalid */
+  constructor(engine: Engine, options: BatchOptions = {}) {
+    const { promptTokens } = options;
+    if (promptTokens !== undefined && !(Number.isSafeInteger(promptTokens) && promptTokens >= 1)) {
+      throw optionInvalid('promptTokens', promptTokens, 'a positive integer');
+    }
     this.#engine = engine;
     this.model = engine.model;
     this.sequences = sequencesOf(engine.model, engine.symbols);
-    this.#queue = new StepQueue(engine, this.sequences, options.joinSteps ?? false);
+    this.#queue = new StepQueue(engine, this.sequences);
+    this.#batch = new ContinuousBatch(this, options);
   }
 
   /**
@@ -109,7 +113,8 @@ export class Session {
 
   /**
    * Continues a prompt, token by token. Takes a sequence when iteration begins and frees it when it ends, however it ends.
-   * An abort signal ends it with the error `aborted`; leaving the loop ends it quietly.
+   * Calls at the same time share steps: see BatchOptions. A caller that is slow to take tokens holds up its own text alone, which
+   * runs two tokens ahead of it. An abort signal ends it with the error `aborted`; leaving the loop ends it quietly.
    * @param prompt text (for models with a tokenizer) or ids as they are
    * @throws UltramemError at once: option-invalid, not-a-language-model, prompt-too-long, prompt-empty,
    *   token-out-of-range; while iterating: no-free-sequence, aborted, disposed
@@ -119,7 +124,7 @@ export class Session {
     options: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken, Generation> {
     if (!isLanguageModel(this.model)) throw notALanguageModel(this.model.name);
-    return generateTokens(this, this.sequences!, prompt, options);
+    return generateTokens(this.model, this.#batch, this.sequences!, prompt, options);
   }
 
   /** Generates to the end: the whole text at once. */
@@ -140,6 +145,7 @@ export class Session {
   /** Cancels the step in flight and frees the session's memory when that has stopped. Safe twice. */
   dispose(): void {
     this.#disposed = true;
+    this.sequences?.close(disposed('the session'));
     void this.#queue.dispose();
     this.#engine.dispose();
   }

@@ -1,16 +1,12 @@
-// Steps of one session, first come, first served; small ones that wait may run as one.
+// Steps of one session, first come, first served.
 
 import { aborted, disposed } from '../support/errors/session.ts';
 import type { Tensor } from '../support/tensor.ts';
-import type { Engine, EngineStep } from './engine.ts';
+import type { Engine } from './engine.ts';
 import type { CheckedInputs } from './inputs.ts';
-import { joinableSymbol, joinChoices, joinTensors, splitTensors } from './join-steps.ts';
 import { placed } from './outputs.ts';
 import { type Choice, chooseTokens } from './sampling.ts';
 import type { Run, Sequences } from './sequences.ts';
-
-/** Steps of more tokens run alone: they fill the processor by themselves, and an abort can stop them half-way. */
-const mostJoined = 4;
 
 interface Call extends CheckedInputs {
   readonly runs: readonly Run[];
@@ -19,7 +15,7 @@ interface Call extends CheckedInputs {
   readonly choices: readonly Choice[] | undefined;
   /** Where outputs shall go. */
   readonly outputs: Given;
-  /** In place of a step, this; it runs alone. */
+  /** In place of a step, this. */
   readonly work?: () => Promise<Result>;
   resolve(result: Result): void;
   reject(error: unknown): void;
@@ -33,18 +29,17 @@ type Result = Record<string, Tensor> | Int32Array | number;
 export class StepQueue {
   readonly #engine: Engine;
   readonly #sequences: Sequences | undefined;
-  /** The token symbol, where steps may be joined. */
-  readonly #joined: string | undefined;
-  readonly #bound: number;
+  /** Ids that the model takes, where it says so. */
+  readonly #vocab: number | undefined;
   readonly #waiting: Call[] = [];
   #running: Promise<void> | undefined;
   #disposed = false;
 
-  constructor(engine: Engine, sequences: Sequences | undefined, join: boolean) {
+  constructor(engine: Engine, sequences: Sequences | undefined) {
     this.#engine = engine;
     this.#sequences = sequences;
-    this.#joined = join ? joinableSymbol(engine.model) : undefined;
-    this.#bound = engine.model.symbols.find(({ name }) => name === this.#joined)?.bound ?? 1;
+    const below = engine.model.inputs.find(({ name }) => name === 'ids')?.below;
+    this.#vocab = typeof below === 'number' ? below : undefined;
   }
 
   /** Runs a checked step in its turn. @throws as Session.forward */
@@ -115,83 +110,30 @@ export class StepQueue {
   }
 
   async #work(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      await this.#step(this.#next());
-      // Generations that just got their logits come back with their next step, to be joined with those that wait.
-      if (this.#joined !== undefined) await new Promise((resolve) => setImmediate(resolve));
-    }
+    for (let call = this.#waiting.shift(); call !== undefined; call = this.#waiting.shift()) await this.#step(call);
     this.#running = undefined;
   }
 
-  /** The first call, with the small ones behind it that touch other sequences. */
-  #next(): Call[] {
-    const batch = [this.#waiting.shift()!];
-    let tokens = this.#tokens(batch[0]!);
-    const taken = new Set(batch[0]!.runs.map(({ sequence }) => sequence));
-    for (let at = 0; tokens <= mostJoined * batch.length && at < this.#waiting.length; ) {
-      const call = this.#waiting[at]!;
-      const count = this.#tokens(call);
-      const apart = call.runs.every(({ sequence }) => !taken.has(sequence));
-      if (apart && count <= mostJoined && tokens + count <= this.#bound) {
-        batch.push(...this.#waiting.splice(at, 1));
-        tokens += count;
-      } else at++;
-      for (const { sequence } of call.runs) taken.add(sequence); // a sequence keeps its order
-    }
-    return batch;
-  }
-
-  /** Tokens of a call; infinitely many where it must run alone. */
-  #tokens(call: Call): number {
-    return this.#joined === undefined || call.work !== undefined
-      ? Number.POSITIVE_INFINITY
-      : call.symbols[this.#joined]!;
-  }
-
-  async #step(calls: readonly Call[]): Promise<void> {
-    const [{ work, resolve, reject }] = calls as readonly [Call];
+  async #step(call: Call): Promise<void> {
+    const { runs, work, resolve, reject } = call;
     if (work !== undefined) return work().then(resolve, reject);
-    const batch = calls.filter((call) => this.#begin(call));
-    const [first] = batch;
-    if (first === undefined) return;
+    if (!this.#begin(call)) return;
     try {
-      const parts = await this.#results(batch.length === 1 ? first : this.#together(batch), batch);
-      for (const [i, call] of batch.entries()) {
-        this.#sequences?.end(call.runs);
-        call.resolve(parts[i]!);
-      }
+      const result = await this.#result(call);
+      this.#sequences?.end(runs);
+      resolve(result);
     } catch (error) {
-      for (const call of batch) {
-        this.#sequences?.forget(call.runs);
-        call.reject(error);
-      }
+      this.#sequences?.forget(runs);
+      reject(error);
     }
   }
 
-  #together(batch: readonly Call[]): EngineStep {
-    const tokens = batch.reduce((sum, call) => sum + this.#tokens(call), 0);
-    return {
-      inputs: joinTensors(batch.map(({ inputs }) => inputs)),
-      symbols: { ...batch[0]!.symbols, [this.#joined!]: tokens },
-      signal: undefined, // a joined step is short; an abort of one is no abort of the others
-    };
-  }
-
-  /** Runs the step that these calls make together. Outputs come off the engine only where a call wants them. */
-  async #results(step: EngineStep, batch: readonly Call[]): Promise<Result[]> {
-    const choices = batch.map((call) => call.choices);
-    const counts = batch.length === 1 ? [] : batch.map((call) => this.#tokens(call));
-    if (this.#engine.sample !== undefined && choices.every((own) => own !== undefined)) {
-      const tokens = await this.#engine.sample(step, joinChoices(choices, counts));
-      let at = 0;
-      return choices.map(({ length }) => tokens.slice(at, (at += length)));
-    }
-    const outputs = await this.#engine.step(step);
-    const parts = batch.length === 1 ? [outputs] : splitTensors(outputs, counts);
-    return parts.map((part, i) => {
-      const own = choices[i];
-      return own === undefined ? placed(part, batch[i]!.outputs) : chooseTokens(part.logits!, own);
-    });
+  /** Runs the step. Outputs come off the engine only where the call wants them. */
+  async #result(call: Call): Promise<Result> {
+    const { choices, outputs } = call;
+    if (choices !== undefined && this.#engine.sample !== undefined) return this.#engine.sample(call, choices);
+    const results = await this.#engine.step(call);
+    return choices === undefined ? placed(results, outputs) : chooseTokens(results.logits!, choices, this.#vocab);
   }
 
   /** Whether the call may run after those before it; refuses it otherwise. */

@@ -19,9 +19,9 @@ const test = suite('addon session');
 const addon = loadRelay();
 const tokenizer = { kind: 'bytes', bos: 256, eos: [] } as const;
 
-async function open(delay = 0, maxSequences = 4, joinSteps = false): Promise<Session> {
+async function open(delay = 0, maxSequences = 4): Promise<Session> {
   const native = await loadNative(addon, await relayFile(relayWeights(delay)), { tokenizer, threads: 2 });
-  return new Session(native.openEngine(sessionSymbols(native.model, { maxSequences })), { joinSteps });
+  return new Session(native.openEngine(sessionSymbols(native.model, { maxSequences })));
 }
 
 const rejects = async (promise: Promise<unknown>, code: string): Promise<UltramemError> => {
@@ -119,21 +119,19 @@ test('indices out of range in a weight are found at load', async () => {
   }
 });
 
-test('outputs go where the caller says, alone and joined with other steps', async () => {
-  for (const joinSteps of [false, true]) {
-    using session = await open(0, 4, joinSteps);
-    const step = (first: number, sequence: number, outputs?: GivenOutputs) => {
-      const ids = [first, first + 1];
-      return session.forward({ ids, positions: [0, 1], sequence: ids.map(() => sequence) }, { outputs });
-    };
-    const wanted = await step(3, 0);
-    const [one, two] = [new Float32Array(2 * 257), new Float32Array(2 * 257)];
-    const results = await Promise.all([step(3, 1, { logits: one }), step(3, 2, { logits: two })]);
-    for (const [i, own] of [one, two].entries()) {
-      assert.is(results[i]!.logits!.data, own);
-      assert.equal(results[i]!.logits!.shape, [2, 257]);
-      assert.equal(own, wanted.logits!.data);
-    }
+test('outputs go where the caller says', async () => {
+  using session = await open();
+  const step = (first: number, sequence: number, outputs?: GivenOutputs) => {
+    const ids = [first, first + 1];
+    return session.forward({ ids, positions: [0, 1], sequence: ids.map(() => sequence) }, { outputs });
+  };
+  const wanted = await step(3, 0);
+  const [one, two] = [new Float32Array(2 * 257), new Float32Array(2 * 257)];
+  const results = await Promise.all([step(3, 1, { logits: one }), step(3, 2, { logits: two })]);
+  for (const [i, own] of [one, two].entries()) {
+    assert.is(results[i]!.logits!.data, own);
+    assert.equal(results[i]!.logits!.shape, [2, 257]);
+    assert.equal(own, wanted.logits!.data);
   }
 });
 
@@ -199,10 +197,9 @@ test('two sessions on the same weights run at once and do not see each other', a
   for (const session of sessions) session.dispose();
 });
 
-test('joined steps give every generation its own tokens', async () => {
+test('shared steps give every generation its own tokens', async () => {
   const native = await loadNative(addon, relayWeights(1), { tokenizer });
-  const options = { maxSequences: 8, joinSteps: true };
-  await using session = new Session(native.openEngine(sessionSymbols(native.model, options)), options);
+  await using session = new Session(native.openEngine(sessionSymbols(native.model, { maxSequences: 8 })));
   const prompts = Array.from({ length: 8 }, (_, i) => Array.from({ length: 1 + 3 * i }, (_, k) => i * k));
   const generations = await Promise.all(prompts.map((prompt) => session.complete(prompt, { maxTokens: 10 })));
   assert.equal(

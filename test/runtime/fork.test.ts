@@ -62,7 +62,7 @@ for (const target of ['interpreter', 'cpu', 'simt'] as const) {
 
 test('a fork waits for the steps before it, and refuses what cannot be', async () => {
   const engine = languageEngine(new Uint8Array([65, 66, 67]), { sequences: 3 });
-  const session = new Session(engine, { joinSteps: true });
+  const session = new Session(engine);
   const one = (position: number) => session.forward({ ids: [65], positions: [position], sequence: [0] });
   const lengths: number[] = [];
   const fork = async () => {

@@ -9,7 +9,7 @@ import { Random } from '../random.ts';
 import { seed } from '../settings.ts';
 
 /** Ids, logits of a row, and most tokens of a step. */
-export const [rows, vocab, most] = [24, 300, 20];
+export const [rows, vocab, most] = [300, 300, 20];
 
 export const rowsModel = model('sampled-rows', (m) => {
   const { ids } = m.tokens({ vocab: rows, context: 1000, maxTokens: most });

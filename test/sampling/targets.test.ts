@@ -1,11 +1,13 @@
 // The same choices give the same tokens on every target, from logits that are the same; what a device is asked for wrongly.
 
 import { createRequire } from 'node:module';
+import { embedding, model } from 'ultramem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openModel } from '../../src/open-model.ts';
 import { choiceWords } from '../../src/runtime/choice-words.ts';
 import { checkSampling, loadNative, type NativeAddon, Session } from '../../src/runtime/index.ts';
+import { tensor } from '../../src/support/tensor.ts';
 import { compileRows, rows, rowsModel, sampledSteps, table, vocab } from './rows.ts';
 
 const test = suite('sampling on all targets');
@@ -35,11 +37,37 @@ for (const target of ['interpreter', 'cpu', 'simt'] as const) {
   });
 }
 
+test('ids that the model does not take are never chosen, though logits are wider', async () => {
+  const taken = 24;
+  const wide = model('wide-logits', (m) => {
+    const { ids } = m.tokens({ vocab: taken, context: 1000, maxTokens: 4 });
+    m.output('logits', embedding(m.weight('table', [taken, vocab]), ids));
+  });
+  const cut = { table: tensor('f32', [taken, vocab], table.data.slice(0, taken * vocab) as Float32Array) };
+  const choices = Array.from({ length: 40 }, (_, index) => ({
+    row: index % 4,
+    index,
+    sampling: checkSampling(index < 4 ? {} : { temperature: 3, seed: 5, topP: index % 2 === 0 ? 1 : 0.7 }),
+  }));
+  const inputs = { ids: [3, 9, 14, 23], positions: [0, 1, 2, 3], sequence: [0, 0, 0, 0] };
+  const chosen = new Set<string>();
+  for (const target of ['interpreter', 'cpu', 'simt'] as const) {
+    await using session = await openModel(wide, cut, { target, maxSequences: 1 });
+    const tokens: number[] = [];
+    for (let at = 0; at < choices.length; at += 4) {
+      tokens.push(...(await session.sample(inputs, choices.slice(at, at + 4))));
+    }
+    assert.ok(Math.max(...tokens) < taken, `${tokens}`);
+    chosen.add(String(tokens));
+  }
+  assert.is(chosen.size, 1);
+});
+
 const addon = createRequire(import.meta.url)(await compileRows()) as NativeAddon;
 
-test('joined steps on a device: each call gets its own tokens, or its own logits', async () => {
+test('calls that wait on a device: each gets its own tokens, or its own logits', async () => {
   const native = await loadNative(addon, { table }, { threads: 1 });
-  await using session = new Session(native.openEngine({ S: 4 }), { joinSteps: true });
+  await using session = new Session(native.openEngine({ S: 4 }));
   const sampling = checkSampling({ temperature: 1, seed: 4 });
   const ask = (sequence: number, id: number, length: number) => ({
     ids: new Array<number>(length).fill(id),

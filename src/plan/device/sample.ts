@@ -13,9 +13,12 @@ const THREADS = 256;
 /** 64-bit words of a choice, as native/addon/device.h and native/cuda/sample.cuh have them. */
 const CHOICE_WORDS = 6;
 
-/** A launch for an output `logits`, f32[T,vocab]: at most T tokens per step; undefined for graphs without one. */
+/**
+ * A launch for an output `logits`, f32[T,N], that chooses among the ids which the model takes: at most T tokens per step; undefined for
+ * graphs without one.
+ */
 export function planSampling(
-  { symbols, nodes }: Graph,
+  { symbols, nodes, inputs }: Graph,
   outputs: readonly PlanTensor[],
 ): SampleStep<DeviceLaunch> | undefined {
   const index = outputs.findIndex(({ name }) => name === 'logits');
@@ -26,6 +29,8 @@ export function planSampling(
     return undefined;
   }
   const maxTokens = tokens.bound;
+  const below = inputs.find(({ id }) => id === 'ids')?.below;
+  const ids = typeof below === 'number' ? Math.min(vocab, below) : vocab;
   const buffers: Buffer[] = [];
   const view = (name: string, space: Space, at: number, dtype: View['dtype'], inner: readonly number[]): View => {
     const shape = [rows!, ...inner];
@@ -40,7 +45,7 @@ export function planSampling(
   const launch: DeviceLaunch = {
     kernel: 'sample',
     header: 'sample',
-    constants: [vocab, firstStride(logits)],
+    constants: [ids, firstStride(logits)],
     rows: { factor: 1, tokens: true },
     pointers: [reads('logits', logits), reads('choices', choices), writes('chosen', chosen)],
     scalars: [],
