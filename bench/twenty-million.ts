@@ -44,9 +44,8 @@ const say = (what: string, figure: string) => {
 
 if (!existsSync(weights)) {
   const writer = fromRoot('examples/twenty-million/write-checkpoint.ts');
-  // The writer's own configuration is the root's: that of this program's tsx, a path from bench/, would be handed down.
-  const env = { ...process.env, TSX_TSCONFIG_PATH: fromRoot('tsconfig.json') };
-  execFileSync('npx', ['tsx', writer, fromRoot(MODEL), weights], { stdio: 'inherit', cwd: fromRoot('.'), env });
+  const options = ['--tsconfig', fromRoot('tsconfig.json')];
+  execFileSync('npx', ['tsx', ...options, writer, fromRoot(MODEL), weights], { stdio: 'inherit', cwd: fromRoot('.') });
 }
 const model = await loadModel(fromRoot(MODEL));
 const [{ addon }, compiling] = await seconds(() =>
