@@ -3,7 +3,7 @@
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
 import type { Precision, TableType } from '../compile.ts';
-import type { Bench } from '../profile/index.ts';
+import type { Bench, TextsBench } from '../profile/index.ts';
 import { readModel } from './open-session.ts';
 import {
   configOption,
@@ -23,6 +23,7 @@ import type { Terminal } from './terminal.ts';
 
 interface BenchFlags {
   readonly tokens: readonly number[];
+  readonly texts?: readonly number[];
   readonly threads?: readonly number[];
   readonly target: 'cpu' | 'cuda' | 'simt';
   readonly precision: Precision;
@@ -44,6 +45,10 @@ Columns:
   tokens/s by the median
   held     milliseconds that the event loop was held at most while such steps ran: how late a timer of 1 ms came
 
+With --texts, so many calls of generate at once on one session, and the same one by one:
+  tokens/s chosen tokens of all texts by the time from the first call to the last token, prompts included
+  first    milliseconds from a call to its first token: the median, and the latest of all
+
 All sizes and thread counts take turns in every round, and 16 random inputs take turns in each. Close everything else first.`;
 
 export function benchVerb(terminal: Terminal): Command {
@@ -51,6 +56,11 @@ export function benchVerb(terminal: Terminal): Command {
     .description('time the steps of a model on this machine')
     .argument('<model>', 'TypeScript file of the model')
     .addOption(new Option('--tokens <list>', 'tokens of the steps, as 1,16,64').argParser(numberList).default([1], '1'))
+    .addOption(
+      new Option('--texts <list>', 'in place of steps: texts that are continued at once, as 1,4,16')
+        .argParser(numberList)
+        .conflicts(['tokens', 'past', 'seconds']),
+    )
     .addOption(
       new Option('--threads <list>', 'threads per step, as 1,2 (default: one, and one per core)').argParser(numberList),
     )
@@ -74,29 +84,46 @@ export function benchVerb(terminal: Terminal): Command {
       examples(
         'ultramem bench examples/bytes-lm/model.ts --tokens 1,16,64',
         'ultramem bench examples/layer.ts --config layer.json --tokens 64 --threads 1,2',
+        'ultramem bench examples/bytes-lm/model.ts --texts 1,4,16',
         'ultramem bench model.ts --weights w.safetensors --json | jq ".steps[].median"',
       ),
     )
-    .action(async (file: string, { json, ...flags }: BenchFlags) => {
-      const { bench } = await import('../profile/index.ts');
-      const result = await bench(await readModel(terminal, file, flags), {
+    .action(async (file: string, { json, texts, ...flags }: BenchFlags) => {
+      const { bench, benchTexts } = await import('../profile/index.ts');
+      const model = await readModel(terminal, file, flags);
+      const options = {
         ...flags,
         signal: terminal.signal,
-        onProgress: (stage, fraction) => terminal.progress(stage, fraction),
-      });
+        onProgress: (stage: string, fraction?: number) => terminal.progress(stage, fraction),
+      };
+      const result = texts === undefined ? await bench(model, options) : await benchTexts(model, { ...options, texts });
       if (json) return terminal.printJson(result);
-      terminal.print(text(result));
+      terminal.print(`${title(result)}\n\n${'steps' in result ? stepsText(result) : textsText(result)}`);
     });
 }
 
-function text({ model, target, precision, tables, weights, machine, rounds, steps }: Bench): string {
+function title({ model, target, precision, tables, weights, machine, rounds }: Bench | TextsBench): string {
+  const { processor, cores, node } = machine;
+  const what = `${model}, ${target}, ${precision}${tables === undefined ? '' : `, tables as ${tables}`}, ${weights} weights, ${rounds} rounds`;
+  return `${what}\n${processor}, ${cores} cores, Node ${node}`;
+}
+
+function stepsText({ steps }: Bench): string {
   const head = ['T', 'threads', 'median ms', '±', 'least ms', 'tokens/s', 'held ms', 'calls', 'a step of'];
   const table = new Table(plainTable(head, [0, 1, 2, 3, 4, 5, 6, 7]));
   for (const { tokens, threads, median, spread, min, tokensPerSecond, held, calls, holds } of steps) {
     const times = [median, spread / 2, min].map((ms) => ms.toPrecision(3));
     table.push([tokens, threads, ...times, Math.round(tokensPerSecond), held.toPrecision(2), calls, holds]);
   }
-  const { processor, cores, node } = machine;
-  const title = `${model}, ${target}, ${precision}${tables === undefined ? '' : `, tables as ${tables}`}, ${weights} weights, ${rounds} rounds`;
-  return `${title}\n${processor}, ${cores} cores, Node ${node}\n\n${table.toString()}`;
+  return table.toString();
+}
+
+function textsText({ texts, prompt, continued }: TextsBench): string {
+  const table = new Table(
+    plainTable(['texts', 'threads', 'calls', 'tokens/s', 'first ms', 'latest ms'], [0, 1, 3, 4, 5]),
+  );
+  for (const { texts: count, threads, calls, tokensPerSecond, first, latest } of texts) {
+    table.push([count, threads, calls, Math.round(tokensPerSecond), first.toPrecision(3), latest.toPrecision(3)]);
+  }
+  return `${table.toString()}\n\nEach text: a prompt of ${prompt} tokens, continued by ${continued}.`;
 }

@@ -46,14 +46,20 @@ export interface BenchedStep {
   readonly held: number;
 }
 
+/** What times belong to. */
+export interface BenchMachine {
+  readonly processor: string;
+  readonly cores: number;
+  readonly node: string;
+}
+
 export interface Bench {
   readonly model: string;
   readonly target: 'cpu' | 'cuda' | 'simt';
   readonly precision: Precision;
   readonly tables: TableType | undefined;
   readonly weights: 'random' | 'given';
-  /** What the times belong to. */
-  readonly machine: { readonly processor: string; readonly cores: number; readonly node: string };
+  readonly machine: BenchMachine;
   readonly rounds: number;
   readonly steps: readonly BenchedStep[];
 }
@@ -114,11 +120,7 @@ export async function bench(model: Model, options: BenchOptions): Promise<Bench>
       precision,
       tables,
       weights: options.weights === undefined ? 'random' : 'given',
-      machine: {
-        processor: cpus()[0]?.model.trim() ?? 'unknown',
-        cores: availableParallelism(),
-        node: process.versions.node,
-      },
+      machine: benchMachine(),
       rounds,
       steps: timings.map(({ calls, median, spread, min }, i): BenchedStep => {
         const { T, threads, steps } = opened[i]!;
@@ -141,6 +143,13 @@ export async function bench(model: Model, options: BenchOptions): Promise<Bench>
     loaded.dispose();
   }
 }
+
+/** This one. */
+export const benchMachine = (): BenchMachine => ({
+  processor: cpus()[0]?.model.trim() ?? 'unknown',
+  cores: availableParallelism(),
+  node: process.versions.node,
+});
 
 /** Milliseconds beyond its time that a timer of 1 ms came at most, over `seconds` of calls, and three at least. */
 async function longestHeld(contender: Contender, seconds: number): Promise<number> {

@@ -1,6 +1,7 @@
 // Public face of the profiler: what a program needs to count the kernels of a model, and to time its steps.
 
-export { type Bench, type BenchedStep, type BenchOptions, bench } from './bench.ts';
+export { type Bench, type BenchedStep, type BenchMachine, type BenchOptions, bench } from './bench.ts';
+export { type BenchedTexts, benchTexts, type TextsBench, type TextsOptions } from './bench-texts.ts';
 export { type ProjectedDevice, projectedDevices } from './devices.ts';
 export {
   type Bytes,

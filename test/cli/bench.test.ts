@@ -3,7 +3,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import '../build-folder.ts';
-import type { Bench } from '../../src/profile/index.ts';
+import type { Bench, TextsBench } from '../../src/profile/index.ts';
 import { ultramem } from './run-command.ts';
 
 const test = suite('bench');
@@ -51,6 +51,31 @@ test('tokens and threads are whole numbers, and no more tokens than the model ta
   const many = ultramem(['bench', model, '--tokens', '1,5', '--json']);
   assert.is(many.status, 1);
   assert.is(JSON.parse(many.stdout).error.code, 'too-many-tokens');
+});
+
+test('texts at once: a row per number and way of calling; steps are not asked for beside', () => {
+  const lm = 'examples/bytes-lm/model.ts';
+  const run = (...args: string[]) =>
+    ultramem(['bench', lm, '--texts', '1,3', '--threads', '1', '--rounds', '1', ...args]);
+  const { status, stdout, stderr } = run('--json');
+  assert.is(status, 0, stderr);
+  const { texts, prompt, continued, model: name } = JSON.parse(stdout) as TextsBench;
+  assert.equal([name, prompt, continued], ['bytes-lm', 64, 64]);
+  assert.equal(
+    texts.map(({ texts, threads, calls }) => [texts, threads, calls]),
+    [
+      [1, 1, 'at once'],
+      [3, 1, 'at once'],
+      [3, 1, 'one by one'],
+    ],
+  );
+  for (const { tokensPerSecond, first, latest, rounds } of texts) {
+    assert.ok(tokensPerSecond > 0 && first > 0 && latest >= first && rounds.length === 1, JSON.stringify(texts));
+  }
+  assert.match(run().stdout, /^ *3 +1 +one by one +\d+ +[\d.e+-]+ +[\d.e+-]+ *$/m);
+  assert.is(run('--tokens', '4').status, 2);
+  const layer = ultramem(['bench', model, '--texts', '2', '--json']);
+  assert.is(JSON.parse(layer.stdout).error.code, 'not-a-language-model');
 });
 
 test.run();
