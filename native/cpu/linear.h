@@ -1,5 +1,6 @@
 // y[t,n] = Σ_k x[t,k]·w[n,k] over weights packed once into panels of 64 columns: panel p holds columns 64p … 64p+63, zero past
-// N, so that one step of k reads one run of memory: as [K][64] floats, or as [K/2][64][2] of bf16, zero past K.
+// N, strip by strip of as many columns as a tile takes, so that a tile reads one run of memory: each strip as [K][STRIP] floats, or as
+// [K/2][STRIP][2] of bf16, zero past K.
 #pragma once
 #include "pool.h"
 #include "stored.h"
@@ -7,6 +8,7 @@
 namespace ultramem {
 
 constexpr int PANEL = 64;
+constexpr int STRIP = LANES == 16 ? PANEL : 2 * LANES;
 
 // Elements of k that lie side by side in a panel, and k as a panel holds it.
 template <class E>
@@ -33,7 +35,7 @@ void pack_linear(Pool& pool, int64_t N, int64_t K, const W* w, int64_t ldn, int6
     for (int64_t first = 0; first < rows; first += RUN) {
       const int64_t last = first + RUN < rows ? first + RUN : rows;
       for (int64_t c = 0; c < PANEL; c++)
-        for (int64_t k = first; k < last; k++) to[(k / G * PANEL + c) * G + k % G] = c < columns && k < K ? convert<E>(from[c * ldn + k * ldk]) : E{};
+        for (int64_t k = first; k < last; k++) to[c / STRIP * rows * STRIP + (k / G * STRIP + c % STRIP) * G + k % G] = c < columns && k < K ? convert<E>(from[c * ldn + k * ldk]) : E{};
     }
   });
 }
@@ -42,20 +44,31 @@ void pack_linear(Pool& pool, int64_t N, int64_t K, const W* w, int64_t ldn, int6
 // the registers (24 + 4 + 1 of 32 with AVX-512, 12 + 2 + 1 of 16 otherwise).
 constexpr int TILE_ROWS = 6;
 constexpr int PANEL_VECTORS = PANEL / LANES;
-// One or two rows have few sums of their own, so they take more of the panel at once: longer runs of memory, more chains.
+// One or two rows have few sums of their own, so they take more strips at once: more chains.
 constexpr int tile_vectors(int rows) { return LANES == 16 ? 4 : rows == 1 ? 8 : rows == 2 ? 4 : 2; }
+// Where vector c of a tile lies, in vectors of pairs or single elements; strips lie lds elements apart.
+constexpr int64_t in_strips(int c, int64_t lds) { return c / (STRIP / LANES) * lds + c % (STRIP / LANES) * LANES; }
 
-// sums[r][c] += Σ_{k<K} x[r·ldx + k] · w[k·PANEL + c·LANES …], k in order.
+// A tile's one or two streams of loads get a fraction of what memory gives where no more is under way: the lines of so many steps of
+// k are asked for ahead. Tiles of a whole panel's width are enough by themselves.
+constexpr int64_t AHEAD = 32;
+template <class E>
+inline void ask_ahead([[maybe_unused]] const E* w) {
+  if constexpr (STRIP < PANEL) __builtin_prefetch(w + AHEAD * STRIP * kGroup<E>);
+}
+
+// sums[r][c] += Σ_{k<K} x[r·ldx + k] · w[k·STRIP + vector c …], k in order.
 template <int ROWS, int VECTORS>
-__attribute__((always_inline)) inline void multiply_tile(int64_t K, const float* x, int64_t ldx, const float* w,
+__attribute__((always_inline)) inline void multiply_tile(int64_t K, const float* x, int64_t ldx, const float* w, int64_t lds,
                                                          Vec (&sums)[ROWS][VECTORS]) {
   const float* row[ROWS];
   for (int r = 0; r < ROWS; r++) row[r] = x + r * ldx;
-  for (int64_t k = 0; k < K; k++, w += PANEL) {
+  for (int64_t k = 0; k < K; k++, w += STRIP) {
+    ask_ahead(w);
     Vec column[VECTORS];
 #pragma GCC unroll 16
     for (int c = 0; c < VECTORS; c++) {
-      column[c] = load(w + c * LANES);
+      column[c] = load(w + in_strips(c, lds));
       // With registers to spare; else it is loaded again by each row's multiply-add.
       if (LANES == 16 && ROWS > 1) keep_in_register(column[c]);
     }
@@ -70,7 +83,7 @@ __attribute__((always_inline)) inline void multiply_tile(int64_t K, const float*
 
 // The same over a panel of bf16, widened: k is even but where it ends.
 template <int ROWS, int VECTORS>
-__attribute__((always_inline)) inline void multiply_tile(int64_t K, const float* x, int64_t ldx, const BF16* w,
+__attribute__((always_inline)) inline void multiply_tile(int64_t K, const float* x, int64_t ldx, const BF16* w, int64_t lds,
                                                          Vec (&sums)[ROWS][VECTORS]) {
   const float* row[ROWS];
   for (int r = 0; r < ROWS; r++) row[r] = x + r * ldx;
@@ -82,27 +95,28 @@ __attribute__((always_inline)) inline void multiply_tile(int64_t K, const float*
       for (int c = 0; c < VECTORS; c++) sums[r][c] = multiply_add(a, column[c], sums[r][c]);
     }
   };
-  for (int64_t k = 0; k < K; k += 2, w += 2 * PANEL) {
+  for (int64_t k = 0; k < K; k += 2, w += 2 * STRIP) {
+    ask_ahead(w);
     const int32_t* pairs = reinterpret_cast<const int32_t*>(w);
     Vec column[VECTORS];
 #pragma GCC unroll 16
-    for (int c = 0; c < VECTORS; c++) column[c] = first_of_pairs(load(pairs + c * LANES));
+    for (int c = 0; c < VECTORS; c++) column[c] = first_of_pairs(load(pairs + in_strips(c, lds / 2)));
     add(k, column);
     if (k + 1 == K) return;
 #pragma GCC unroll 16
-    for (int c = 0; c < VECTORS; c++) column[c] = second_of_pairs(load(pairs + c * LANES));
+    for (int c = 0; c < VECTORS; c++) column[c] = second_of_pairs(load(pairs + in_strips(c, lds / 2)));
     add(k + 1, column);
   }
 }
 
 // The same with x rounded to bf16 as well, zero past K; K and ldx are even.
 template <int ROWS, int VECTORS>
-__attribute__((always_inline)) inline void multiply_tile(int64_t K, const BF16* x, int64_t ldx, const BF16* w,
+__attribute__((always_inline)) inline void multiply_tile(int64_t K, const BF16* x, int64_t ldx, const BF16* w, int64_t lds,
                                                          Vec (&sums)[ROWS][VECTORS]) {
-  for (int64_t k = 0; k < K; k += 2, w += 2 * PANEL) {
+  for (int64_t k = 0; k < K; k += 2, w += 2 * STRIP) {
     IntVec column[VECTORS];
 #pragma GCC unroll 16
-    for (int c = 0; c < VECTORS; c++) column[c] = load(reinterpret_cast<const int32_t*>(w) + c * LANES);
+    for (int c = 0; c < VECTORS; c++) column[c] = load(reinterpret_cast<const int32_t*>(w) + in_strips(c, lds / 2));
 #pragma GCC unroll 16
     for (int r = 0; r < ROWS; r++) {
       int32_t pair;
@@ -144,9 +158,9 @@ struct Nothing {
 };
 constexpr int64_t kStep = 64;  // k between two calls of what is done besides
 
-// Adds (or, at the first run of k, stores) the products of one panel's run of k into y (T, columns).
+// Adds (or, at the first run of k, stores) the products of one panel's run of k into y (T, columns); w is that run in the first strip.
 template <int ROWS, class X, class E, class Besides>
-inline void linear_tile(int64_t K, const X* x, int64_t ldx, const E* w, bool first, int64_t columns, float* y, int64_t ldy, Besides& besides) {
+inline void linear_tile(int64_t K, const X* x, int64_t ldx, const E* w, int64_t lds, bool first, int64_t columns, float* y, int64_t ldy, Besides& besides) {
   constexpr int VECTORS = tile_vectors(ROWS), WIDTH = VECTORS * LANES;
   for (int64_t n = 0; n < columns; n += WIDTH) {
     Vec sums[ROWS][VECTORS] = {};
@@ -158,11 +172,11 @@ inline void linear_tile(int64_t K, const X* x, int64_t ldx, const E* w, bool fir
           if (lanes(c) >= LANES) sums[r][c] = load(from);
           else if (lanes(c) > 0) sums[r][c] = load_first(from, lanes(c));
         }
-    const E* at = w + n * kGroup<E>;
-    if constexpr (std::is_same_v<Besides, Nothing>) multiply_tile(K, x, ldx, at, sums);
+    const E* at = w + n / STRIP * lds;
+    if constexpr (std::is_same_v<Besides, Nothing>) multiply_tile(K, x, ldx, at, lds, sums);
     else
       for (int64_t k = 0; k < K; k += kStep) {
-        multiply_tile(K - k < kStep ? K - k : kStep, x + k, ldx, at + k * PANEL, sums);
+        multiply_tile(K - k < kStep ? K - k : kStep, x + k, ldx, at + k * STRIP, lds, sums);
         besides();
       }
     for (int r = 0; r < ROWS; r++)
@@ -184,7 +198,7 @@ inline void linear_panels(int64_t from, int64_t to, int64_t T, const X* x, int64
     const int64_t columns = N - panel * PANEL < PANEL ? N - panel * PANEL : PANEL;
     for (int64_t k = 0; k < depth; k += run)
       for_tiles(T, [&]<int ROWS>(int64_t t) {
-        linear_tile<ROWS>(depth - k < run ? depth - k : run, x + t * ldx + k, ldx, packed + (panel * DEPTH + k) * PANEL, k == 0, columns,
+        linear_tile<ROWS>(depth - k < run ? depth - k : run, x + t * ldx + k, ldx, packed + panel * DEPTH * PANEL + k * STRIP, DEPTH * STRIP, k == 0, columns,
                           y + t * ldy + panel * PANEL, ldy, besides);
       });
   }

@@ -20,7 +20,7 @@ void check_shape(int64_t T, int64_t padding) {
     std::vector<E> packed(packed_elements<E>(N, K), convert<E>(float(NAN)));
     pack_linear(pool, N, K, w.data(), ldn, ldk, packed.data());
     for (size_t i = 0; i < packed.size(); i++)
-      if (int64_t(i / (PANEL * panel_rows<E>(K)) * PANEL + i / kGroup<E> % PANEL) >= N && to_float(packed[i]) != 0) fail(name + ": columns past N are not zero");
+      if (int64_t(i / (STRIP * panel_rows<E>(K)) * STRIP + i / kGroup<E> % STRIP) >= N && to_float(packed[i]) != 0) fail(name + ": columns past N are not zero");
     Rows<float> y(T, N, padding + 2);
     linear<N, K>(pool, T, x.ptr(), x.stride, packed.data(), y.ptr(), y.stride);
     expect(name, y, 1e-6 * double(K) + 1e-6, [&](int64_t t, int64_t n) {
