@@ -40,7 +40,7 @@ interface Load {
   readonly errors: Readonly<Record<string, number>>;
 }
 
-const EXAMPLE = 'examples/bytes-lm';
+const EXAMPLE = fromRoot('examples/bytes-lm');
 const prompts = [
   'In the beginning God created the heaven and the earth. And the ',
   'Verse 7. The psalmist here ',
@@ -98,12 +98,22 @@ async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {
   const child = spawn(
     process.execPath,
     [
-      ...['--import', 'tsx', 'examples/server/main.ts', '--port', '0', '--log', 'warn', '--target', flags.target],
+      ...[
+        '--import',
+        'tsx',
+        fromRoot('examples/server/main.ts'),
+        '--port',
+        '0',
+        '--log',
+        'warn',
+        '--target',
+        flags.target,
+      ],
       ...['--model', `${EXAMPLE}/model.ts`, '--weights', `${EXAMPLE}/ultramem-bytes.safetensors`],
-      ...['--out', 'out/bench/server', '--max-sequences', `${sequences}`, '--timeout', '600'],
+      ...['--out', fromRoot('out/bench/server'), '--max-sequences', `${sequences}`, '--timeout', '600'],
       ...(flags.threads === undefined ? [] : ['--threads', `${flags.threads}`]),
     ],
-    { cwd: fromRoot(''), stdio: ['ignore', 'pipe', 'inherit'] },
+    { cwd: fromRoot('bench'), stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const url = await Promise.race([address(child), once(child, 'exit').then(() => undefined)]);
   if (url === undefined) throw new Error('the server did not start; it said why');
@@ -177,7 +187,8 @@ async function ask(url: string, prompt: string, seed: number): Promise<Answer> {
     }
     return tokens === undefined ? { error: 'cut off' } : { tokens, first, total: performance.now() - start };
   } catch (error) {
-    return { error: (error as NodeJS.ErrnoException).code ?? (error as Error).message };
+    const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException };
+    return { error: cause?.code ?? message };
   }
 }
 
@@ -200,7 +211,9 @@ function text(loads: readonly Load[]): string {
   ];
   const rows = loads.map(({ clients, requestsPerSecond, tokensPerSecond, first, total, errors }) => [
     `${clients}`,
-    ...[requestsPerSecond, tokensPerSecond, first.p50, first.p99, total.p50, total.p99].map(rounded),
+    ...[requestsPerSecond, tokensPerSecond, first.p50, first.p99, total.p50, total.p99].map((value) =>
+      Number.isNaN(value) ? '–' : rounded(value),
+    ),
     Object.entries(errors)
       .map(([name, count]) => `${count} × ${name}`)
       .join(', ') || '0',

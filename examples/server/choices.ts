@@ -82,17 +82,24 @@ function checkUnicode(text: string, param: string): void {
   if (at >= 0) throw badRequest('invalid_unicode', `${param} has half a character (a lone surrogate) at ${at}`, param);
 }
 
-function tokenLimit(served: ServedModel, promptTokens: number, { maxTokens, maxTokensByDefault }: Wanted): number {
+/** Tokens that a choice may take. */
+function tokenLimit(
+  served: ServedModel,
+  promptTokens: number,
+  { maxTokens, maxTokensByDefault, param }: Wanted,
+): number {
   const { context } = served;
-  const room = context - promptTokens;
   if (maxTokens !== undefined && maxTokens > served.maxTokens) {
     const message = `max_tokens is ${maxTokens}; this server gives at most ${served.maxTokens}`;
     throw badRequest('max_tokens_too_large', message, 'max_tokens');
   }
-  if (room < (maxTokens ?? 1)) {
-    const message =
-      `the context is ${context} tokens, but the prompt has ${promptTokens} and max_tokens is ${maxTokens ?? 1}: ` +
-      `${promptTokens + (maxTokens ?? 1)} together`;
+  const room = context - promptTokens;
+  if (room < 1) {
+    const message = `the prompt has ${promptTokens} tokens, which leaves none of the context's ${context} for an answer`;
+    throw badRequest('context_length_exceeded', message, param);
+  }
+  if (maxTokens !== undefined && room < maxTokens) {
+    const message = `the prompt has ${promptTokens} tokens and max_tokens is ${maxTokens}: ${promptTokens + maxTokens} together, but the context has ${context}`;
     throw badRequest('context_length_exceeded', message, 'max_tokens');
   }
   return maxTokens ?? Math.min(maxTokensByDefault, served.maxTokens, room);

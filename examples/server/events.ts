@@ -1,6 +1,6 @@
 // Server-sent events, as fast as the client reads them.
 
-import { Readable } from 'node:stream';
+import { finished, Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { errorBody, toApiError } from './api-error.ts';
 
@@ -15,8 +15,8 @@ const done = 'data: [DONE]\n\n';
  * The head goes out with the first value: what fails before it is thrown, to be answered with its status.
  */
 export async function sendEvents(reply: FastifyReply, values: AsyncGenerator<unknown, void>): Promise<FastifyReply> {
-  // A reader that goes away while nothing is asked of the generator leaves it where it stands; this ends it.
-  reply.raw.once('close', () => void values.return().catch(() => {}));
+  // A client that goes away before anything was sent leaves the generator where it stands; this ends it.
+  finished(reply.raw, () => void values.return().catch(() => {}));
   const first = await values.next();
   const events = async function* (): AsyncGenerator<string, void> {
     try {

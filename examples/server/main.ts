@@ -1,77 +1,10 @@
-// Serves a language model over HTTP: compiles it, loads its weights, listens, and ends cleanly.
+// Serves a language model over HTTP.
 //
 //   npx tsx examples/server/main.ts --help
 
-import { isIP } from 'node:net';
-import { constants } from 'node:os';
-import { DiagnosticsError, UltramemError } from 'ultramem';
-import { createApp } from './app.ts';
-import { openModel } from './open-model.ts';
 import { readOptions } from './options.ts';
-import { serve } from './served-model.ts';
-import { drain } from './shutdown.ts';
 
 const options = readOptions(process.argv);
-const stopping = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.on(signal, () => {
-    if (stopping.signal.aborted) process.exit(128 + constants.signals[signal]); // asked twice
-    stopping.abort();
-  });
-}
-
-try {
-  await main();
-} catch (error) {
-  endProgress();
-  if (!stopping.signal.aborted) {
-    console.error(describe(error));
-    process.exitCode = 1;
-  }
-}
-
-async function main(): Promise<void> {
-  const { host, port, grace, maxBody, log, maxTokens, maxWaiting, timeout, name } = options;
-  await using model = await openModel({ ...options, signal: stopping.signal, onProgress: showProgress });
-  const served = serve(model.session, {
-    ...{ maxWaiting, timeout },
-    ...(name !== undefined && { id: name }),
-    ...(maxTokens !== undefined && { maxTokens }),
-  });
-  const app = createApp(served, { bodyLimit: maxBody, logLevel: log === 'silent' ? undefined : log });
-  const address = await app.listen({ host, port });
-  endProgress();
-  if (!isLoopback(host)) console.error(`${host} is open to others, and the server asks nobody who they are`);
-  const { target, maxSequences } = options;
-  console.log(`${served.id} (${target}) listens on ${address}: ${maxSequences} at once, ${maxWaiting} waiting`);
-  if (!stopping.signal.aborted) {
-    await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve, { once: true }));
-  }
-  console.error(`ends: ${served.requests.open} requests may go on for ${grace} s`);
-  await drain(app, served.requests, grace);
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-}
-
-function showProgress(stage: string, fraction?: number): void {
-  if (!process.stderr.isTTY) return;
-  process.stderr.write(`\r\x1b[K${stage}${fraction === undefined ? '' : ` ${Math.round(100 * fraction)} %`}`);
-}
-
-function endProgress(): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
-}
-
-/** A fault of the model, a file or the machine in words; a stack only where it is a bug. */
-function describe(error: unknown): string {
-  if (error instanceof UltramemError) {
-    return `error ${error.code}: ${error.message}${error.hint === undefined ? '' : `\n  help: ${error.hint}`}`;
-  }
-  if (error instanceof DiagnosticsError) return `error ${error.message}`;
-  if (error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string') {
-    return `error: ${error.message}`;
-  }
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
+// Help, and what is wrong with the command line, need not wait for the compiler.
+const { run } = await import('./run.ts');
+await run(options);

@@ -1,12 +1,15 @@
 // The server of examples/server under load: turns in order, refusals, readers that are slow or go away, engines that fail.
 
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
+import Fastify from 'fastify';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ApiError } from '../../examples/server/api-error.ts';
 import { createApp } from '../../examples/server/app.ts';
+import { sendEvents } from '../../examples/server/events.ts';
 import { merge } from '../../examples/server/generations.ts';
 import { Line } from '../../examples/server/line.ts';
 import { serve } from '../../examples/server/served-model.ts';
@@ -226,6 +229,61 @@ test('clients that go away at any moment leave nothing behind', async () => {
   } finally {
     await app.close();
   }
+});
+
+test('a client that goes away ends its generation at once, streamed or not', async () => {
+  for (const stream of [false, true]) {
+    const session = talker('x', { sequences: 1, pause: pauseOf(1000) });
+    const served = serve(session);
+    const app = createApp(served);
+    const { port } = await listen(app);
+    const socket = await connection(port, rawPost({ prompt: 'x', max_tokens: 1000, stream }));
+    await until(() => session.taken === 1, 'the second token is under way');
+    socket.destroy();
+    const started = performance.now();
+    await untilFree(served);
+    assert.ok(performance.now() - started < 500, 'it does not wait for the token');
+    assert.is(session.taken, 1);
+    await app.close();
+  }
+});
+
+test('a client that goes away just before the first event is sent leaves nothing behind', async () => {
+  const app = Fastify();
+  let ended = false;
+  app.get('/', async (_, reply) => {
+    const values = async function* () {
+      try {
+        await once(reply.raw, 'close');
+        yield 1;
+        yield 2;
+      } finally {
+        ended = true;
+      }
+    };
+    return sendEvents(reply, values());
+  });
+  const { port } = await listen(app);
+  const socket = await connection(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await sleep(50);
+  socket.destroy();
+  await until(() => ended, 'the generator is ended', 2);
+  await app.close();
+});
+
+test('when one choice fails, those that wait do not begin', async () => {
+  let failed = false;
+  const fail = (): void => {
+    if (failed) return;
+    failed = true;
+    throw new UltramemError('step-failed', 'a kernel failed');
+  };
+  const session = talker('x', { sequences: 1, fail });
+  const served = serve(session);
+  const answer = await complete(createApp(served), { prompt: 'x', max_tokens: 5, n: 8 });
+  assert.is(answer.statusCode, 500);
+  await untilFree(served);
+  assert.ok(session.taken <= 1, `${session.taken} tokens, where the next may have begun one`);
 });
 
 test('a client that goes away while it waits gives its place to the next', async () => {

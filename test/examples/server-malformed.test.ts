@@ -28,8 +28,8 @@ const badCompletions: readonly [body: unknown, code: string, param: string | nul
   [{ prompt: [257] }, 'token-out-of-range', 'prompt', /token 257 at 0 is not in the vocabulary of 257/],
   [{ prompt: [2 ** 40] }, 'token-out-of-range', 'prompt'],
   [{ prompt: 'half \ud83d a character' }, 'invalid_unicode', 'prompt', /at 5/],
-  [{ prompt: 'x'.repeat(64) }, 'context_length_exceeded', 'max_tokens', /is 64 tokens, but the prompt has 65/],
-  [{ prompt: 'x', max_tokens: 63 }, 'context_length_exceeded', 'max_tokens', /65 together/],
+  [{ prompt: 'x'.repeat(64) }, 'context_length_exceeded', 'prompt', /has 65 tokens, .* context's 64/],
+  [{ prompt: 'x', max_tokens: 63 }, 'context_length_exceeded', 'max_tokens', /65 together, but the context has 64/],
   [{ prompt: 'x', max_tokens: 65 }, 'max_tokens_too_large', 'max_tokens', /at most 64/],
   [{ prompt: 'x', max_tokens: 0 }, 'invalid_value', 'max_tokens', /a whole number from 1/],
   [{ prompt: 'x', max_tokens: '5' }, 'invalid_value', 'max_tokens'],
@@ -81,7 +81,7 @@ const badChats: readonly [body: unknown, code: string, param: string | null, mes
   [{ messages: [user], tools: [{ type: 'function' }] }, 'unsupported_parameter', 'tools'],
   [{ messages: [user], response_format: { type: 'json_object' } }, 'unsupported_parameter', 'response_format'],
   [{ messages: [user], logprobs: true }, 'unsupported_parameter', 'logprobs'],
-  [{ messages: [{ role: 'user', content: 'x'.repeat(64) }] }, 'context_length_exceeded', 'max_tokens'],
+  [{ messages: [{ role: 'user', content: 'x'.repeat(64) }] }, 'context_length_exceeded', 'messages'],
 ];
 
 for (const [url, table] of [

@@ -87,7 +87,7 @@ test('serves the trained model to several clients, says nothing of their prompts
     assert.is(chat.status, 200);
     const bad = await ask(url, 'completions', { prompt: 'x'.repeat(300) });
     assert.is(bad.status, 400);
-    assertError(await bad.json(), { code: 'context_length_exceeded', message: /256 tokens, but the prompt has 301/ });
+    assertError(await bad.json(), { code: 'context_length_exceeded', message: /the prompt has 301 tokens, .* 256/ });
 
     const gone = new AbortController();
     const left = ask(url, 'completions', { prompt: 'x', max_tokens: 200, stream: true }, gone.signal);
