@@ -233,16 +233,16 @@ test('clients that go away at any moment leave nothing behind', async () => {
 
 test('a client that goes away ends its generation at once, streamed or not', async () => {
   for (const stream of [false, true]) {
-    const session = talker('x', { sequences: 1, pause: pauseOf(1000) });
+    const session = talker('x', { sequences: 1, pause: pauseOf(5000) });
     const served = serve(session);
     const app = createApp(served);
     const { port } = await listen(app);
     const socket = await connection(port, rawPost({ prompt: 'x', max_tokens: 1000, stream }));
-    await until(() => session.taken === 1, 'the second token is under way');
+    await until(() => session.taken === 1, 'the second token is under way', 20);
     socket.destroy();
     const started = performance.now();
     await untilFree(served);
-    assert.ok(performance.now() - started < 500, 'it does not wait for the token');
+    assert.ok(performance.now() - started < 2500, 'it does not wait for the token');
     assert.is(session.taken, 1);
     await app.close();
   }
@@ -337,7 +337,7 @@ test('engines that fail: the status before the first token, an event after it, n
 });
 
 test('a request has so much time, waiting included', async () => {
-  const served = serve(talker('x', { sequences: 1, pause: pauseOf(50) }), { timeout: 0.3 });
+  const served = serve(talker('x', { sequences: 1, pause: pauseOf(50) }), { timeout: 1 });
   const app = createApp(served);
   const [running, waiting] = await Promise.all([
     complete(app, { prompt: 'x', max_tokens: 1000, stream: true }),
