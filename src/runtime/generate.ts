@@ -1,12 +1,13 @@
 // Generation: prefill in chunks, then one token after another.
 
 import { aborted, optionInvalid, promptEmpty, promptTooLong, tokenOutOfRange } from '../support/errors/session.ts';
+import { chooseTokenizer } from './choose-tokenizer.ts';
 import type { ModelDescription } from './description.ts';
 import type { CallOptions } from './engine.ts';
 import { type Choice, checkSampling, type Sampling, type SamplingOptions } from './sampling.ts';
 import type { Sequences } from './sequences.ts';
 import { createStopText } from './stop-text.ts';
-import { createByteTokenizer, type Tokenizer } from './tokenizer-bytes.ts';
+import type { Tokenizer } from './tokenizer.ts';
 
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate; default: until the cache is full. */
@@ -52,7 +53,7 @@ export function generateTokens(
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedToken, Generation> {
   const { model } = steps;
-  const tokenizer = options.tokenizer ?? (model.tokenizer && createByteTokenizer(model.tokenizer));
+  const tokenizer = chooseTokenizer(model, options.tokenizer);
   if (typeof prompt === 'string' && tokenizer === undefined) {
     throw optionInvalid('tokenizer', undefined, 'given for a prompt of text: the model states none');
   }
