@@ -118,7 +118,7 @@ export async function converse(conversation: Conversation): Promise<void> {
       does: 'show the options; `/set temperature 0.8` changes one, `/set temperature` puts it back',
       run(rest) {
         if (rest !== '') settings = withSetting(settings, rest);
-        say(settingsTable(settings));
+        say(settingsTable(settings, /^(?:--)?(\S*)/.exec(rest)?.[1]));
         if (waitsForTemperature(settings)) say('Tokens are drawn only once there is a temperature.');
       },
     },

@@ -58,10 +58,10 @@ export function withSetting(settings: GenerationSettings, words: string): Genera
   return { ...others, [option.attributeName()]: read };
 }
 
-/** One line per option: its name, its value, what it does. */
-export function settingsTable(settings: GenerationSettings): string {
-  const table = new Table(plainTable(['option', 'value', '']));
-  for (const option of generationOptions()) {
+/** One line per option: its name, its value, what it does. `only`: of this option alone. */
+export function settingsTable(settings: GenerationSettings, only = ''): string {
+  const table = new Table(plainTable([]));
+  for (const option of generationOptions().filter((one) => only === '' || one.name() === only)) {
     const value = settings[option.attributeName() as keyof GenerationSettings];
     table.push([option.name(), value === undefined ? '' : JSON.stringify(value), option.description]);
   }

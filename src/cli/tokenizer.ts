@@ -14,23 +14,29 @@ export const tokenizerOption = (): Option =>
     "tokenizer.json, or a folder with one (default: the model's own bytes, else tokenizer.json beside the weights)",
   );
 
-/** The tokenizer that is named, else none where the model has its own, else the one beside the weights. */
+/**
+ * The tokenizer that is named, else none where the model has its own, else the one beside the weights. It fits the model: that shows
+ * before the model is compiled.
+ */
 export async function findTokenizer(
   model: Model,
   weights: string,
   named: string | undefined,
 ): Promise<Tokenizer | undefined> {
   if (named === undefined && model.meta.tokenizer !== undefined) return undefined;
-  const { isLanguageModel, loadTokenizer } = await import('../runtime/index.ts');
-  if (named !== undefined) return loadTokenizer(named);
-  const folder = statSync(weights, { throwIfNoEntry: false })?.isDirectory() ? weights : dirname(weights);
-  const beside = join(folder, 'tokenizer.json');
-  if (existsSync(beside)) return loadTokenizer(beside);
+  const { chooseTokenizer, isLanguageModel, loadTokenizer } = await import('../runtime/index.ts');
   const { describeModel } = await import('../open-model.ts');
-  if (!isLanguageModel(describeModel(model))) throw notALanguageModel(model.name);
+  const description = describeModel(model);
+  if (!isLanguageModel(description)) throw notALanguageModel(model.name);
+  const path = named ?? join(folderOf(weights), 'tokenizer.json');
+  if (named !== undefined || existsSync(path)) return chooseTokenizer(description, await loadTokenizer(path));
   throw optionNeeded(
     '--tokenizer',
-    `${model.name} states no tokenizer of its own, and there is no ${beside}`,
+    `${model.name} states no tokenizer of its own, and there is no ${path}`,
     'Give the tokenizer.json that the model was trained with, or a folder that holds it.',
   );
 }
+
+/** Of weights: a folder itself, or that of a file. */
+const folderOf = (weights: string): string =>
+  statSync(weights, { throwIfNoEntry: false })?.isDirectory() ? weights : dirname(weights);

@@ -78,7 +78,7 @@ export function generateTokens(
     const { signal } = options;
     if (signal?.aborted) throw aborted('generation', signal.reason);
     const stopTokens = new Set([...(tokenizer?.eos ?? []), ...(options.stopTokens ?? [])]);
-    const stream = tokenizer?.stream();
+    const stream = tokenizer?.stream(ids);
     const stopText = createStopText(stops);
     const tokens: number[] = [];
     let whole = '';

@@ -3,14 +3,16 @@
 import type { TokenizerDescription } from './description.ts';
 import type { Tokenizer, TokenStream } from './tokenizer.ts';
 
+/** Bytes of UTF-8. */
+const longestCharacter = 4;
+
 /** The tokenizer of models on raw UTF-8 bytes. Bytes that are no UTF-8 decode to U+FFFD. */
 export function createByteTokenizer({ bos, eos }: TokenizerDescription): Tokenizer {
-  const stream = (): TokenStream => {
+  const stream = (after: ArrayLike<number> = []): TokenStream => {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-    return {
-      push: (id) => (id < 256 ? decoder.decode(Uint8Array.of(id), { stream: true }) : ''),
-      end: () => decoder.decode(),
-    };
+    const push = (id: number): string => (id < 256 ? decoder.decode(Uint8Array.of(id), { stream: true }) : '');
+    for (const id of Array.from(after).slice(-longestCharacter)) push(id);
+    return { push, end: () => decoder.decode() };
   };
   return {
     encode(text) {

@@ -17,6 +17,9 @@ import type { Tokenizer } from './tokenizer.ts';
 /** Bytes of a file; the largest vocabularies in use take a tenth of it. */
 const mostBytes = 256 * 2 ** 20;
 
+/** Tokens before a text that bear on it: the bytes of a character, or a word that a space stands behind. */
+const mostBefore = 8;
+
 /** What text is tried on a tokenizer when it is loaded: parts that it cannot run show at once. */
 const trial = 'A b, 1é.\n';
 
@@ -51,8 +54,9 @@ export async function loadTokenizer(source: string | URL): Promise<Tokenizer> {
         return Int32Array.from(ids.filter((id) => id !== undefined));
       },
       decode: (ids) => decode([...ids].filter(isText)),
-      stream() {
+      stream(after = []) {
         const stream = createTokenStream(decode);
+        for (const id of Array.from(after).filter(isText).slice(-mostBefore)) stream.push(id);
         return { push: (id) => (isText(id) ? stream.push(id) : ''), end: stream.end };
       },
       eos: endTokens(config.eos_token, eos_token_id, vocabulary),

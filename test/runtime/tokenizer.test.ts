@@ -35,8 +35,8 @@ const kinds = {
   bytes: createByteTokenizer({ kind: 'bytes', bos: 256, eos: [] }),
 };
 
-const streamed = (tokenizer: Tokenizer, ids: Iterable<number>): string[] => {
-  const stream = tokenizer.stream();
+const streamed = (tokenizer: Tokenizer, ids: Iterable<number>, after?: ArrayLike<number>): string[] => {
+  const stream = tokenizer.stream(after);
   return [...Array.from(ids, (id) => stream.push(id)), stream.end()];
 };
 
@@ -90,6 +90,19 @@ for (const [kind, tokenizer] of Object.entries(kinds)) {
     fc.assert(
       fc.property(idsOf(tokenizer), (ids) => assert.is(streamed(tokenizer, ids).join(''), tokenizer.decode(ids))),
       { seed, numRuns: 2000 },
+    );
+  });
+
+  test(`${kind}: a stream behind other tokens says what comes behind their text`, () => {
+    fc.assert(
+      fc.property(texts, fc.double({ min: 0, max: 1, noNaN: true }), (text, share) => {
+        const ids = tokenizer.encode(text);
+        const cut = Math.round(share * ids.length);
+        const [before, all] = [tokenizer.decode(ids.subarray(0, cut)), tokenizer.decode(ids)];
+        fc.pre(!before.endsWith('\ufffd'));
+        assert.is(before + streamed(tokenizer, ids.subarray(cut), ids.subarray(0, cut)).join(''), all);
+      }),
+      { seed, numRuns: 500 },
     );
   });
 
@@ -153,6 +166,22 @@ test('what a stream decodes does not grow with the text, whatever the ids', () =
     const text = [...ids, ...runs].map((id) => stream.push(id)).join('') + stream.end();
     assert.is(text, tokenizer.decode([...ids, ...runs]));
     assert.ok(most <= 24, `${kind}: a window of ${most} tokens`);
+  }
+});
+
+test('behind a prompt a word keeps its space, and a character that the prompt began is completed', () => {
+  for (const kind of ['byte-fallback', 'word-piece', 'unigram'] as const) {
+    const { encode, stream } = kinds[kind];
+    const least = kind === 'unigram' ? 2 : 4; // special tokens come first
+    const [the, and] = ['the', 'and'].map((word) => encode(word).filter((id) => id >= least));
+    const behind = stream(the);
+    assert.is(Array.from(and!, (id) => behind.push(id)).join('') + behind.end(), ' and', kind);
+    assert.is(kinds[kind].decode(and!), 'and', 'at the beginning there is no space');
+  }
+  for (const kind of ['byte-level', 'byte-fallback', 'bytes'] as const) {
+    const ids = kinds[kind].encode('₿');
+    const stream = kinds[kind].stream(ids.subarray(0, -1));
+    assert.is(stream.push(ids.at(-1)!), '₿', kind);
   }
 });
 
