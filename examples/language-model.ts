@@ -18,7 +18,7 @@ export default function languageModel(config: unknown): Model {
   return model(name, (m) => decoder(m, options), tokenizerMeta(given.tokenizer));
 }
 
-/** Raw bytes are the tokenizer that the runtime knows; of others the caller makes ids. */
+/** Raw bytes are a tokenizer that a model can state; others lie beside the weights, as tokenizer.json. */
 interface Tokenizer {
   readonly kind: string;
   readonly bos_id: number | null;

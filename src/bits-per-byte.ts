@@ -1,54 +1,78 @@
-// How well a model of bytes foretells a text: the measure that roundings of its weights are judged by.
+// How well a language model foretells a text: the measure that roundings of its weights are judged by.
 
 import type { Model } from './compile.ts';
 import { type CompiledOptions, loadCompiled } from './open-model.ts';
-import { isLanguageModel, Session, sessionSymbols, type WeightsLike } from './runtime/index.ts';
-import { noByteModel } from './support/errors/session.ts';
+import {
+  chooseTokenizer,
+  isLanguageModel,
+  Session,
+  sessionSymbols,
+  type Tokenizer,
+  type WeightsLike,
+} from './runtime/index.ts';
+import { notALanguageModel, optionInvalid } from './support/errors/session.ts';
+
+export interface MeasureOptions extends CompiledOptions {
+  /** In place of the model's own. */
+  readonly tokenizer?: Tokenizer | undefined;
+}
 
 /**
- * Mean of −log2 p(byte | those before it) over a text cut into windows that the model can hold, each begun anew behind the begin token;
- * the last, if it is shorter, is left out unless it is the only one.
- * @throws UltramemError no-byte-model, and what compiling, loading and steps throw
+ * Mean of −log2 p(token | those before it) over the bytes of a text cut into windows that the model can hold, each begun anew behind the
+ * begin tokens, or behind the token before it where there are none; the last, if it is shorter, is left out unless it is the only one.
+ * @throws UltramemError not-a-language-model, option-invalid, tokenizer-misfit, and what compiling, loading and steps throw
  */
 export async function bitsPerByte(
   model: Model,
   weights: WeightsLike,
   text: Uint8Array,
-  options: CompiledOptions,
+  options: MeasureOptions,
 ): Promise<number> {
   const loaded = await loadCompiled(model, weights, options);
   try {
-    const { tokenizer, inputs, symbols, name } = loaded.model;
-    const context = inputs.find((input) => input.name === 'positions')?.below;
-    const tokens = symbols.find(({ scope }) => scope === 'step')?.bound ?? 1;
-    if (!isLanguageModel(loaded.model) || tokenizer == null || tokenizer.bos === null || typeof context !== 'number') {
-      throw noByteModel(name);
-    }
-    const width = Math.min(context, tokens, text.length);
+    if (!isLanguageModel(loaded.model)) throw notALanguageModel(model.name);
+    const tokenizer = chooseTokenizer(loaded.model, options.tokenizer);
+    if (tokenizer === undefined) throw optionInvalid('tokenizer', undefined, 'given: the model states none');
+    const { inputs, symbols } = loaded.model;
+    const context = inputs.find(({ name }) => name === 'positions')?.below;
+    const most = Math.min(
+      typeof context === 'number' ? context : Number.POSITIVE_INFINITY,
+      symbols.find(({ scope }) => scope === 'step')?.bound ?? 1,
+    );
+    const ids = tokenizer.encode(text);
+    const begin = commonBeginning(tokenizer.encode(''), ids);
+    const first = Math.max(1, begin.length);
+    const width = Math.min(most + 1 - first, ids.length - first);
     using session = new Session(loaded.openEngine(sessionSymbols(loaded.model, { maxSequences: 1 })));
-    let [nats, bytes] = [0, 0];
-    for (let begin = 0; begin + width <= text.length && width > 0; begin += width) {
-      options.onProgress?.('bits per byte', begin / text.length);
-      const targets = text.subarray(begin, begin + width);
+    let [nats, at] = [0, first];
+    for (; at + width <= ids.length && width > 0; at += width) {
+      options.onProgress?.('bits per byte', at / ids.length);
+      const targets = ids.subarray(at, at + width);
+      const before = begin.length > 0 ? begin : ids.subarray(at - 1, at);
+      const tokens = Int32Array.of(...before, ...targets.subarray(0, -1));
       const { logits } = await session.forward(
-        {
-          ids: Int32Array.from([tokenizer.bos, ...targets.subarray(0, -1)]),
-          positions: Int32Array.from(targets.keys()),
-          sequence: new Int32Array(width),
-        },
+        { ids: tokens, positions: Int32Array.from(tokens.keys()), sequence: new Int32Array(tokens.length) },
         { signal: options.signal },
       );
-      nats += natsOf(logits!.data as Float32Array, targets);
-      bytes += width;
+      const vocabulary = logits!.shape[1]!;
+      nats += natsOf((logits!.data as Float32Array).subarray((before.length - 1) * vocabulary), targets);
     }
+    const bytesTo = (end: number): number => Buffer.byteLength(tokenizer.decode(ids.subarray(0, end)));
+    const bytes = options.tokenizer === undefined ? at - first : bytesTo(at) - bytesTo(first);
     return nats / Math.LN2 / Math.max(1, bytes);
   } finally {
     loaded.dispose();
   }
 }
 
+/** What both begin with. */
+function commonBeginning(some: Int32Array, ids: Int32Array): Int32Array {
+  const differs = some.findIndex((id, i) => id !== ids[i]);
+  return some.subarray(0, differs < 0 ? some.length : differs);
+}
+
 /** −ln p of the targets under the rows of logits, one each, summed. */
-function natsOf(logits: Float32Array, targets: Uint8Array): number {
+function natsOf(logits: Float32Array, targets: Int32Array): number {
   const vocabulary = logits.length / targets.length;
   let nats = 0;
   for (const [t, target] of targets.entries()) {

@@ -1,8 +1,12 @@
-// `ultramem generate`: continue a prompt, streamed.
+// `ultramem generate`: continue a prompt, streamed; on a terminal, line after line.
 
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { Command, Option } from 'commander';
+import type { Session, Tokenizer } from '../runtime/index.ts';
 import { optionNeeded } from '../support/errors/cli.ts';
+import { converse } from './converse.ts';
+import { type GenerationSettings, generationOptions, settingsOf, waitsForTemperature } from './generation-options.ts';
 import { memoryOption, memoryTable } from './memory.ts';
 import { openSession, readModel, type SessionFlags } from './open-session.ts';
 import {
@@ -10,37 +14,36 @@ import {
   examples,
   jsonOption,
   marchOption,
-  numberBetween,
   precisionOption,
+  type Target,
   tablesOption,
   targetOption,
+  tellTarget,
   threadsOption,
-  wholeNumber,
 } from './options.ts';
 import type { Terminal } from './terminal.ts';
+import { findTokenizer, tokenizerOption } from './tokenizer.ts';
 
-interface GenerateFlags extends SessionFlags {
-  readonly prompt: string;
-  readonly maxTokens: number;
+interface GenerateFlags extends SessionFlags, GenerationSettings {
+  readonly prompt?: string;
+  readonly tokenizer?: string;
   readonly greedy?: boolean;
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly seed?: number;
-  readonly stop?: readonly string[];
   readonly echo?: boolean;
   readonly memory?: boolean;
   readonly json?: boolean;
 }
 
 export function generateVerb(terminal: Terminal): Command {
-  return new Command('generate')
+  const verb = new Command('generate')
     .description('continue a prompt with a language model')
     .argument('<model>', 'TypeScript file of the model')
     .requiredOption('--weights <path>', 'safetensors file, index of shards, or folder')
-    .requiredOption('--prompt <text>', 'text to continue; - reads it from stdin')
+    .option(
+      '--prompt <text>',
+      'text to continue; - reads it from stdin (default: lines typed on a terminal, else stdin)',
+    )
+    .addOption(tokenizerOption())
     .addOption(configOption())
-    .addOption(new Option('--max-tokens <n>', 'most tokens to generate').argParser(wholeNumber(1)).default(64))
     .addOption(
       new Option('--greedy', 'always the most probable token (the default)').conflicts([
         'temperature',
@@ -48,16 +51,9 @@ export function generateVerb(terminal: Terminal): Command {
         'topP',
         'seed',
       ]),
-    )
-    .addOption(new Option('--temperature <t>', 'draw tokens, logits divided by t').argParser(numberBetween(0, 100)))
-    .addOption(new Option('--top-k <k>', 'draw from the k most probable tokens').argParser(wholeNumber(1)))
-    .addOption(
-      new Option('--top-p <p>', 'draw from the fewest tokens that reach this probability').argParser(
-        numberBetween(0, 1),
-      ),
-    )
-    .addOption(new Option('--seed <n>', 'same seed, same text').argParser(wholeNumber(0)))
-    .option('--stop <text...>', 'end before this text')
+    );
+  for (const option of generationOptions()) verb.addOption(option);
+  return verb
     .option('--echo', 'print the prompt first')
     .addOption(targetOption())
     .addOption(precisionOption())
@@ -66,43 +62,85 @@ export function generateVerb(terminal: Terminal): Command {
     .addOption(threadsOption())
     .addOption(memoryOption())
     .addOption(jsonOption())
+    .addHelpText('after', interactive)
     .addHelpText(
       'after',
       examples(
         'ultramem generate examples/bytes-lm/model.ts --weights w.safetensors --prompt "In the beginning" --max-tokens 64 --greedy',
-        'echo "And he said" | ultramem generate model.ts --weights w.safetensors --prompt - --temperature 0.8 --seed 7',
+        'echo "And he said" | ultramem generate model.ts --weights w.safetensors --temperature 0.8 --seed 7',
+        'ultramem generate model.ts --weights folder --tokenizer folder/tokenizer.json',
       ),
     )
     .action(async (file: string, flags: GenerateFlags) => {
-      const sampled = flags.topK !== undefined || flags.topP !== undefined || flags.seed !== undefined;
-      if (sampled && flags.temperature === undefined) {
+      if (waitsForTemperature(flags)) {
         throw optionNeeded(
           '--temperature',
           'without it the most probable token is always taken',
           'Try --temperature 0.8.',
         );
       }
-      const prompt = flags.prompt === '-' ? readFileSync(0, 'utf8') : flags.prompt;
-      await generate(terminal, file, prompt, flags);
+      const typed = flags.prompt === undefined && terminal.interactive;
+      if (typed && flags.json) {
+        throw optionNeeded(
+          '--prompt',
+          '--json gives one value for one prompt, and there is none on stdin',
+          'Give --prompt "text", pipe the text in, or leave --json out to type lines.',
+        );
+      }
+      const prompt = typed ? undefined : readPrompt(flags.prompt);
+      const started = performance.now();
+      const model = await readModel(terminal, file, flags);
+      const tokenizer = await findTokenizer(model, flags.weights, flags.tokenizer);
+      let { target } = flags;
+      await using session = await openSession(terminal, model, flags, 1, {
+        onTarget(to, why) {
+          target = to;
+          tellTarget(terminal)(to, why);
+        },
+      });
+      terminal.endProgress();
+      if (prompt !== undefined) return await generate(terminal, session, prompt, flags, tokenizer, started);
+      if (flags.memory) terminal.note(memoryTable(session.memory()));
+      const { chooseTokenizer } = await import('../runtime/index.ts');
+      await converse({
+        session,
+        tokenizer: chooseTokenizer(session.model, tokenizer)!,
+        heading: `${model.name} on ${target}${threadsOf(target, flags.threads)}`,
+        settings: settingsOf(flags),
+        input: process.stdin,
+        output: process.stdout,
+        keys: true,
+        signal: terminal.signal,
+      });
     });
 }
 
-async function generate(terminal: Terminal, file: string, prompt: string, flags: GenerateFlags): Promise<void> {
-  const started = performance.now();
-  const model = await readModel(terminal, file, flags);
-  await using session = await openSession(terminal, model, flags, 1);
+const interactive = `
+Without --prompt on a terminal, lines that you type are added to one growing text and the model goes on from each; /help there lists what
+else can be typed (/again, /reset, /set temperature 0.8, /quit …). Ctrl-C stops a continuation and keeps what was written.`;
+
+/** Of the targets that run on threads of this process. */
+function threadsOf(target: Target, threads = availableParallelism()): string {
+  return target === 'cpu' || target === 'simt' ? `, ${threads} thread${threads === 1 ? '' : 's'}` : '';
+}
+
+const readPrompt = (prompt: string | undefined): string =>
+  prompt === undefined || prompt === '-' ? readFileSync(0, 'utf8') : prompt;
+
+async function generate(
+  terminal: Terminal,
+  session: Session,
+  prompt: string,
+  flags: GenerateFlags,
+  tokenizer: Tokenizer | undefined,
+  started: number,
+): Promise<void> {
   const ready = performance.now();
-  const { maxTokens, temperature, topK, topP, seed, stop } = flags;
   const tokens = session.generate(prompt, {
-    maxTokens,
+    ...settingsOf(flags),
     signal: terminal.signal,
-    ...(temperature !== undefined && { temperature }),
-    ...(topK !== undefined && { topK }),
-    ...(topP !== undefined && { topP }),
-    ...(seed !== undefined && { seed }),
-    ...(stop !== undefined && { stop }),
+    ...(tokenizer !== undefined && { tokenizer }),
   });
-  terminal.endProgress();
   if (flags.echo && !flags.json) terminal.write(prompt);
   let first = 0;
   for (;;) {

@@ -1,7 +1,8 @@
 // A model file, weights and a target → a session. What `generate` and `run` begin with.
 
 import type { Model, Precision, TableType } from '../compile.ts';
-import type { Observe, Session } from '../runtime/index.ts';
+import type { OpenOptions } from '../open-model.ts';
+import type { Session } from '../runtime/index.ts';
 import { readConfig, type Target, tellTarget } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -29,7 +30,7 @@ export async function openSession(
   model: Model,
   flags: SessionFlags,
   maxSequences: number,
-  observe?: Observe,
+  { observe, onTarget = tellTarget(terminal) }: Pick<OpenOptions, 'observe' | 'onTarget'> = {},
 ): Promise<Session> {
   const { openModel } = await import('../open-model.ts');
   return openModel(model, flags.weights, {
@@ -39,7 +40,7 @@ export async function openSession(
     march: flags.march,
     threads: flags.threads,
     maxSequences,
-    onTarget: tellTarget(terminal),
+    onTarget,
     observe,
     signal: terminal.signal,
     onProgress: (stage, fraction) => terminal.progress(stage, fraction),

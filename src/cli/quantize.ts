@@ -10,6 +10,7 @@ import { readModel } from './open-session.ts';
 import { configOption, examples, jsonOption, marchOption, threadsOption } from './options.ts';
 import { plainTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
+import { findTokenizer, tokenizerOption } from './tokenizer.ts';
 
 interface QuantizeFlags {
   readonly tables: TableType | 'none';
@@ -17,6 +18,7 @@ interface QuantizeFlags {
   readonly tensors?: string;
   readonly model?: string;
   readonly text?: string;
+  readonly tokenizer?: string;
   readonly config?: string;
   readonly march: string;
   readonly threads?: number;
@@ -36,11 +38,9 @@ export function quantizeVerb(terminal: Terminal): Command {
         .default('none'),
     )
     .option('--tensors <pattern>', 'names, * for any text, in place of *values_for_look_up and *keys')
-    .option(
-      '--model <file>',
-      'with --text: TypeScript file of a model that reads bytes, to measure both checkpoints with',
-    )
+    .option('--model <file>', 'with --text: TypeScript file of a language model, to measure both checkpoints with')
     .option('--text <file>', 'what bits per byte are measured on')
+    .addOption(tokenizerOption())
     .addOption(configOption())
     .addOption(marchOption())
     .addOption(threadsOption())
@@ -65,6 +65,7 @@ export function quantizeVerb(terminal: Terminal): Command {
       }
       const text = flags.text === undefined ? undefined : readText(flags.text);
       const model = flags.model === undefined ? undefined : await readModel(terminal, flags.model, flags);
+      const tokenizer = model && (await findTokenizer(model, from, flags.tokenizer));
       const { quantiseWeights } = await import('../quantise.ts');
       const dtypeOf = (type: TableType | 'none') => (type === 'none' ? undefined : quantisedTypes[type]);
       const result = await quantiseWeights(from, to, {
@@ -83,6 +84,7 @@ export function quantizeVerb(terminal: Terminal): Command {
       const measure = (weights: string): Promise<number> =>
         bitsPerByte(model, weights, text, {
           target: 'cpu',
+          tokenizer,
           march: flags.march,
           threads: flags.threads,
           signal: terminal.signal,

@@ -63,7 +63,9 @@ export function runVerb(terminal: Terminal): Command {
       const model = await readModel(terminal, file, flags);
       const step = await readStepInputs(files, describeModel(model).inputs);
       const tracing = flags.trace === undefined ? undefined : await traceTo(flags.trace, model, flags);
-      await using session = await openSession(terminal, model, flags, step.sequences, tracing?.observe);
+      await using session = await openSession(terminal, model, flags, step.sequences, {
+        observe: tracing?.observe,
+      });
       const ready = performance.now();
       // A step that fails leaves the launches until then, with what the one at fault found in memory.
       let ended = ready;

@@ -1,11 +1,14 @@
 // Where a verb's words go: results to stdout, everything else to stderr, progress only where somebody watches.
 
+import { isatty } from 'node:tty';
 import type { ExitCode } from './exit-codes.ts';
 
 /** What a verb may touch of the outside: its streams, its interrupt and its exit status. */
 export interface Terminal {
   /** Aborted by the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
+  /** Whether a person can be asked: stdin and stdout are a terminal. */
+  readonly interactive: boolean;
   /** Text to stdout, as it is. */
   write(text: string): void;
   /** A line or block of text to stdout. */
@@ -38,6 +41,7 @@ export function processTerminal(signal: AbortSignal): Terminal {
   };
   return {
     signal,
+    interactive: isatty(0) && isatty(1), // process.stdin would take the descriptor for itself
     exitCode: 0,
     write: (text) => void stdout.write(text),
     print(text) {

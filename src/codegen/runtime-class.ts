@@ -50,6 +50,7 @@ export function emitRuntimeClass(model: RuntimeModel): string {
         ...(generates ? ['GeneratedToken', 'GenerateOptions', 'Generation'] : []),
       ]
         .concat('InputValue', 'SafetensorsFiles', 'SessionOptions', 'Tensor')
+        .concat(generates && model.meta.tokenizer === undefined ? ['Tokenizer'] : [])
         .map((type) => ({ name: type, isTypeOnly: true })),
     ],
   });
@@ -99,13 +100,13 @@ export function emitRuntimeClass(model: RuntimeModel): string {
 function classText(model: RuntimeModel, name: string, generates: boolean): string {
   const options = model.meta.tokenizer === undefined ? 'options' : '{ ...options, tokenizer }';
   const generation = `
-  /** Continues a prompt of ${model.meta.tokenizer === undefined ? '' : 'text or '}ids, token by token; frees its sequence however it ends. */
-  generate(prompt: ${promptType(model)}, options?: GenerateOptions): AsyncGenerator<GeneratedToken, Generation> {
+  /** Continues a prompt of ${model.meta.tokenizer === undefined ? 'ids, or of text with a tokenizer' : 'text or ids'}, token by token; frees its sequence however it ends. */
+  ${overloads(model, 'generate', 'AsyncGenerator<GeneratedToken, Generation>')} {
     return this.session.generate(prompt, options);
   }
 
   /** Continues a prompt to the end. */
-  complete(prompt: ${promptType(model)}, options?: GenerateOptions): Promise<Generation> {
+  ${overloads(model, 'complete', 'Promise<Generation>')} {
     return this.session.complete(prompt, options);
   }
 `;
@@ -133,8 +134,14 @@ ${generates ? generation : ''}}
 `;
 }
 
-const promptType = (model: RuntimeModel): string =>
-  model.meta.tokenizer === undefined ? 'ArrayLike<number>' : 'string | ArrayLike<number>';
+/** The head of a method that generates. Without a tokenizer of the model's own, text wants one among the options. */
+function overloads(model: RuntimeModel, method: string, gives: string): string {
+  const head = `${method}(prompt: string | ArrayLike<number>, options?: GenerateOptions): ${gives}`;
+  if (model.meta.tokenizer !== undefined) return head;
+  return `${method}(prompt: ArrayLike<number>, options?: GenerateOptions): ${gives};
+  ${method}(prompt: string, options: GenerateOptions & { readonly tokenizer: Tokenizer }): ${gives};
+  ${head}`;
+}
 
 /** As isLanguageModel of the runtime. */
 function isLanguageModel({ inputs, outputs }: RuntimeModel): boolean {

@@ -2,12 +2,13 @@
 
 import { ReadableStream, type ReadableStreamDefaultController } from 'node:stream/web';
 import { aborted, optionInvalid, promptEmpty, promptTooLong, tokenOutOfRange } from '../support/errors/session.ts';
+import { chooseTokenizer } from './choose-tokenizer.ts';
 import type { ContinuousBatch } from './continuous-batch.ts';
 import type { ModelDescription } from './description.ts';
 import { checkSampling, type SamplingOptions } from './sampling.ts';
 import type { Sequences } from './sequences.ts';
 import { createStopText } from './stop-text.ts';
-import { createByteTokenizer, type Tokenizer } from './tokenizer-bytes.ts';
+import type { Tokenizer } from './tokenizer.ts';
 
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate; default: until the cache is full. */
@@ -52,7 +53,7 @@ export function generateTokens(
   prompt: string | ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedToken, Generation> {
-  const tokenizer = options.tokenizer ?? (model.tokenizer && createByteTokenizer(model.tokenizer));
+  const tokenizer = chooseTokenizer(model, options.tokenizer);
   if (typeof prompt === 'string' && tokenizer === undefined) {
     throw optionInvalid('tokenizer', undefined, 'given for a prompt of text: the model states none');
   }
@@ -78,7 +79,7 @@ export function generateTokens(
     if (signal?.aborted) throw aborted('generation', signal.reason);
     const sequence = options.wait === true ? await sequences.acquire(signal) : sequences.allocate();
     const stopTokens = new Set([...(tokenizer?.eos ?? []), ...(options.stopTokens ?? [])]);
-    const stream = tokenizer?.stream();
+    const stream = tokenizer?.stream(ids);
     const stopText = createStopText(stops);
     const tokens: number[] = [];
     let whole = '';

@@ -3,6 +3,7 @@
 export { type DType, dtypeBytes } from '../support/dtype.ts';
 export { UltramemError } from '../support/errors.ts';
 export { type HostArrays, type Tensor, tensor, zeros } from '../support/tensor.ts';
+export { chooseTokenizer } from './choose-tokenizer.ts';
 export { CompiledModel, type CompiledModelOptions, type Opened, openNative, requireAddon } from './compiled-model.ts';
 export {
   type DescribedDim,
@@ -49,5 +50,7 @@ export {
 } from './sampling.ts';
 export type { Sequences } from './sequences.ts';
 export { Session, type SessionOptions, sessionSymbols } from './session.ts';
-export { createByteTokenizer, type Tokenizer, type TokenStream } from './tokenizer-bytes.ts';
+export type { Tokenizer, TokenStream } from './tokenizer.ts';
+export { createByteTokenizer } from './tokenizer-bytes.ts';
+export { loadTokenizer } from './tokenizer-file.ts';
 export { type MatchedWeights, type MatchOptions, matchWeights, readWeights, type WeightsLike } from './weights.ts';

@@ -1,33 +1,18 @@
 // Raw bytes as tokens: id = byte; ids from 256 on are special and stand for no text.
 
 import type { TokenizerDescription } from './description.ts';
+import type { Tokenizer, TokenStream } from './tokenizer.ts';
 
-/** Text to ids and back, whole or token by token. */
-export interface Tokenizer {
-  /** Ids of the text, with the model's begin token before them where it has one. */
-  encode(text: string | Uint8Array): Int32Array;
-  decode(ids: Iterable<number>): string;
-  /** A decoder for one growing text. */
-  stream(): TokenStream;
-  /** Ids that end a text. */
-  readonly eos: readonly number[];
-}
-
-export interface TokenStream {
-  /** Text that the token completes; empty in the middle of a character. */
-  push(id: number): string;
-  /** What is left of an unfinished character, as U+FFFD. */
-  end(): string;
-}
+/** Bytes of UTF-8. */
+const longestCharacter = 4;
 
 /** The tokenizer of models on raw UTF-8 bytes. Bytes that are no UTF-8 decode to U+FFFD. */
 export function createByteTokenizer({ bos, eos }: TokenizerDescription): Tokenizer {
-  const stream = (): TokenStream => {
+  const stream = (after: ArrayLike<number> = []): TokenStream => {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-    return {
-      push: (id) => (id < 256 ? decoder.decode(Uint8Array.of(id), { stream: true }) : ''),
-      end: () => decoder.decode(),
-    };
+    const push = (id: number): string => (id < 256 ? decoder.decode(Uint8Array.of(id), { stream: true }) : '');
+    for (const id of Array.from(after).slice(-longestCharacter)) push(id);
+    return { push, end: () => decoder.decode() };
   };
   return {
     encode(text) {
@@ -38,6 +23,7 @@ export function createByteTokenizer({ bos, eos }: TokenizerDescription): Tokeniz
       new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from([...ids].filter((id) => id < 256))),
     stream,
     eos,
+    below: 256,
   };
 }
 

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import type { QuantisedFile } from '../../src/quantise.ts';
 import { openSafetensors, readSafetensors, tensor, writeSafetensors } from '../../src/runtime/index.ts';
 import '../build-folder.ts';
+import { bytesInOrder, writeTokenizer } from '../runtime/tokenizer-files.ts';
 import { inTemporaryFolder, ultramem } from './run-command.ts';
 
 const example = 'examples/bytes-lm';
@@ -57,6 +58,9 @@ test('--json, with bits per byte before and after; the text that then comes is t
     );
     assert.ok(bytesAfter < 9.1e6);
     assert.ok(bitsPerByte.before > 0.5 && bitsPerByte.before < 4, stdout);
+    const given = ['--tokenizer', writeTokenizer(folder, bytesInOrder())];
+    const byFile = ultramem(['quantize', checkpoint, join(folder, 'again.safetensors'), ...measured, ...given]);
+    assert.equal(JSON.parse(byFile.stdout).bitsPerByte, bitsPerByte, 'a tokenizer of bytes measures what bytes do');
     const lost = Math.abs(bitsPerByte.after - bitsPerByte.before);
     assert.ok(lost > 0 && lost < 0.005, stdout);
     const generate = (weights: string, ...more: string[]): string =>

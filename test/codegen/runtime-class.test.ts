@@ -31,6 +31,8 @@ const languageModel: RuntimeModel = {
   meta: { tokenizer: { kind: 'bytes', bos: 256, eos: [] } },
 };
 
+const idsModel: RuntimeModel = { ...languageModel, name: 'ids-lm', meta: {} };
+
 const layer: RuntimeModel = {
   name: '2nd_layer',
   inputs: [tensor('x', 'f32', ['T', 8])],
@@ -69,13 +71,22 @@ test('tsc accepts the classes and refuses wrong calls', () => {
   const folder = mkdtempSync(join(root, 'test/codegen/.emitted-'));
   try {
     writeFileSync(join(folder, 'model.ts'), emitRuntimeClass(languageModel));
+    writeFileSync(join(folder, 'ids.ts'), emitRuntimeClass(idsModel));
     writeFileSync(join(folder, 'layer.ts'), emitRuntimeClass(layer));
     writeFileSync(
       join(folder, 'use.ts'),
-      `import { TinyLm } from './model.ts';
+      `import { loadTokenizer } from 'ultramem/runtime';
+import { TinyLm } from './model.ts';
+import { IdsLm } from './ids.ts';
 import { Model2ndLayer } from './layer.ts';
 await using lm = await TinyLm.load('a.safetensors', { threads: 1, maxSequences: 2 });
 for await (const { text } of lm.generate('x', { maxTokens: 1 })) text.length;
+const ids = await IdsLm.load('a.safetensors');
+ids.generate([1, 2]);
+const { text } = await ids.complete('x', { tokenizer: await loadTokenizer('tokenizer.json') });
+text.length;
+// @ts-expect-error: text wants a tokenizer
+ids.generate('x');
 const layer = await Model2ndLayer.load({});
 const y: Float32Array = (await layer.forward({ x: new Float32Array(8) })).y.data;
 y.length;

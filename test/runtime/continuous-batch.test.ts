@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Generation, Session } from '../../src/runtime/index.ts';
-import { createByteTokenizer, type Tokenizer } from '../../src/runtime/tokenizer-bytes.ts';
+import type { Tokenizer } from '../../src/runtime/tokenizer.ts';
+import { createByteTokenizer } from '../../src/runtime/tokenizer-bytes.ts';
 import { seed } from '../settings.ts';
 import { languageEngine } from './language-engine.ts';
 

@@ -65,6 +65,11 @@ test('text comes in whole characters, and all of it', async () => {
   assert.is((await broken.complete('', { maxTokens: 3 })).text, 'a\ufffdb');
 });
 
+test('a character whose first bytes end the prompt is completed', async () => {
+  const session = new Session(languageEngine(bytes('né')));
+  assert.is((await session.complete([256, 110, 0xc3], { maxTokens: 1 })).text, 'é');
+});
+
 test('a stop string ends the text before it, also across tokens, and is never shown in part', async () => {
   const session = new Session(languageEngine(bytes('one two END three')));
   const tokens = await all(session.generate('', { stop: ['END', 'never'] }));

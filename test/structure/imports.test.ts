@@ -49,6 +49,7 @@ const mayImport: Record<string, readonly string[]> = {
 
 /** npm packages and the only places that may use them. */
 const packageUsers: Record<string, readonly string[]> = {
+  '@huggingface/tokenizers': ['src/runtime/tokenizer-file.ts'],
   handlebars: ['src/codegen/render.ts'],
   'ts-morph': ['src/codegen/'],
   commander: ['src/cli/'],

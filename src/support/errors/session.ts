@@ -131,16 +131,6 @@ export const sequenceNotInUse = (sequence: number) =>
     details: { sequence },
   });
 
-export const noByteModel = (model: string) =>
-  new UltramemError(
-    'no-byte-model',
-    `${model} does not read bytes behind a begin token, so there are no bits per byte`,
-    {
-      hint: 'A language model whose tokenizer is of bytes can be measured; leave --model out.',
-      details: { model },
-    },
-  );
-
 export const stepFailed = (message: string, cause: unknown) => new UltramemError('step-failed', message, { cause });
 
 export const symbolOutOfRange = (symbol: string, value: unknown, bound: number) =>
