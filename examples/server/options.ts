@@ -11,6 +11,7 @@ export interface Options {
   readonly precision?: Precision;
   readonly tables?: TableType;
   readonly out?: string;
+  readonly tokenizer?: string;
   readonly threads?: number;
   readonly host: string;
   readonly port: number;
@@ -48,6 +49,7 @@ export function readOptions(argv: readonly string[]): Options {
     .addOption(
       new Option('--tables <type>', 'how tables are stored (default: by --precision)').choices(['int8', 'fp8']),
     )
+    .option('--tokenizer <path>', 'tokenizer.json or its folder, for models that do not read bytes')
     .option('--out <folder>', 'folder of the compiled model (default: generated/<name>)')
     .addOption(number('--threads <n>', 'threads per step (default: one per core)', 1, 1024))
     .option('--host <address>', 'address to listen on; any but a loopback address is open to others', '127.0.0.1')

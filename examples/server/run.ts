@@ -3,6 +3,7 @@
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { DiagnosticsError, UltramemError } from 'ultramem';
+import { loadTokenizer } from 'ultramem/runtime';
 import { createApp } from './app.ts';
 import { openModel } from './open-model.ts';
 import type { Options } from './options.ts';
@@ -35,6 +36,7 @@ async function serveUntil(signal: AbortSignal, options: Options): Promise<void> 
     ...{ maxWaiting, timeout },
     ...(name !== undefined && { id: name }),
     ...(maxTokens !== undefined && { maxTokens }),
+    ...(options.tokenizer !== undefined && { tokenizer: await loadTokenizer(options.tokenizer) }),
   });
   const app = createApp(served, { bodyLimit: maxBody, logLevel: log === 'silent' ? undefined : log });
   const address = await app.listen({ host, port });

@@ -1,6 +1,6 @@
 // What the routes know: the model, what it may be asked for, and who is asking.
 
-import { createByteTokenizer, isLanguageModel, type Session, type Tokenizer } from 'ultramem/runtime';
+import { chooseTokenizer, isLanguageModel, type Session, type Tokenizer } from 'ultramem/runtime';
 import { Line } from './line.ts';
 import { Requests } from './requests.ts';
 
@@ -50,8 +50,8 @@ export function serve(session: ServedSession, options: ServedOptions = {}): Serv
       `${model.name} is not a language model: it takes no ids, positions and sequence, or gives no logits`,
     );
   }
-  const tokenizer = options.tokenizer ?? (model.tokenizer && createByteTokenizer(model.tokenizer));
-  if (tokenizer === undefined) throw new Error(`${model.name} states no tokenizer; answers would have no text`);
+  const tokenizer = chooseTokenizer(model, options.tokenizer);
+  if (tokenizer === undefined) throw new Error(`${model.name} states no tokenizer: give one with --tokenizer`);
   const line = new Line(sequences.count, options.maxWaiting ?? 64);
   return {
     id: options.id ?? model.name,
