@@ -20,9 +20,11 @@ const mayImport: Record<string, readonly string[]> = {
   runtime: ['support'],
   verify: ['open-model.ts', 'interpret-engine.ts', 'compile.ts', 'models', 'ir', 'runtime', 'support'],
   profile: ['open-model.ts', 'compile.ts', 'plan', 'runtime', 'support'],
+  page: ['inspect.ts', 'plan', 'passes', 'ir', 'runtime', 'support'],
   cli: [
     'compile.ts',
     'inspect.ts',
+    'inspect-page.ts',
     'machine.ts',
     'open-model.ts',
     'trace-run.ts',
@@ -39,6 +41,18 @@ const mayImport: Record<string, readonly string[]> = {
   'compile.ts': ['build', 'codegen', 'plan', 'passes', 'ir', 'dsl', 'support'],
   'interpret-engine.ts': ['ir', 'runtime', 'support'],
   'inspect.ts': ['compile.ts', 'runtime', 'plan', 'passes', 'ir', 'dsl', 'support'],
+  'inspect-page.ts': [
+    'inspect.ts',
+    'page',
+    'compile.ts',
+    'build',
+    'codegen',
+    'profile',
+    'runtime',
+    'passes',
+    'ir',
+    'dsl',
+  ],
   'open-model.ts': ['compile.ts', 'interpret-engine.ts', 'machine.ts', 'dsl', 'runtime', 'support'],
   'machine.ts': ['build', 'support'],
   'trace-run.ts': ['compile.ts', 'build', 'codegen', 'runtime', 'support'],
@@ -50,6 +64,7 @@ const mayImport: Record<string, readonly string[]> = {
 /** npm packages and the only places that may use them. */
 const packageUsers: Record<string, readonly string[]> = {
   handlebars: ['src/codegen/render.ts'],
+  '@dagrejs/dagre': ['src/page/drawing.ts'],
   'ts-morph': ['src/codegen/'],
   commander: ['src/cli/'],
   'cli-table3': ['src/cli/'],
