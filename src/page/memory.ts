@@ -37,7 +37,7 @@ ${arena.map((buffer) => rectangle(buffer, x, y, kernels[writers.get(buffer.name)
 <g class="peak"><line x1="${round(x(peak + 0.5))}" x2="${round(x(peak + 0.5))}" y1="${TOP - 6}" y2="${TOP + HEIGHT}"/><text x="${round(clamped(x(peak + 0.5), LEFT + 90, WIDTH - 90))}" y="${TOP - 8}" text-anchor="middle">most in use: ${byteText(most)}</text></g>
 ${launchTicks(kernels.length).map((launch) => html`<text class="tick" x="${round(x(launch))}" y="${HEIGHT + TOP + 16}">${launch}</text>`)}
 </svg>
-<figcaption>${summary} Heights are those of the largest step, of ${kernels.length} launches; the line is what is in use.</figcaption>
+<figcaption>${summary} Sizes are those of the most tokens that the step serves; the line is what is in use.</figcaption>
 </figure>`;
 }
 
