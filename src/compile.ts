@@ -10,6 +10,7 @@ import { describeKernels, jsonText } from './codegen/kernels-json.ts';
 import { isModel, type Model, trace } from './dsl/model.ts';
 import type { Graph } from './ir/graph.ts';
 import { print } from './ir/print.ts';
+import type { Trail } from './ir/trail.ts';
 import { verify } from './ir/verify.ts';
 import { hoistWeights } from './passes/hoistWeights.ts';
 import { quantiseTables } from './passes/quantise-tables.ts';
@@ -63,12 +64,25 @@ export const loadModel = (file: string, config?: unknown): Promise<Model> => imp
 export type TranslateOptions = Pick<CompileOptions, 'taps' | 'target' | 'precision' | 'tables' | 'fuse'>;
 
 /** What is planned of a traced graph. */
-export function fusedGraph(traced: Graph, { taps, precision, tables, fuse, target = 'cpu' }: TranslateOptions): Graph {
-  const { graph } = runPasses(traced, fuse === false ? unfused : {});
-  const fused = taps ? tapsAsOutputs(graph) : graph;
+export function fusedGraph(traced: Graph, options: TranslateOptions): Graph {
+  const { graph } = runPasses(traced, options.fuse === false ? unfused : {});
+  return storedGraph(options.taps ? tapsAsOutputs(graph) : graph, options);
+}
+
+/** A graph after all passes with its floats stored as the options say; `trail` follows. */
+export function storedGraph(
+  graph: Graph,
+  { precision, tables, target = 'cpu' }: Pick<TranslateOptions, 'precision' | 'tables' | 'target'>,
+  trail?: Trail,
+): Graph {
   const narrow = target === 'cpu' ? storeWeightsNarrow : storeNarrow;
-  const stored = precision === 'bf16' ? verify(narrow(fused)) : fused;
-  return tables === undefined ? stored : verify(quantiseTables(stored, quantisedTypes[tables]));
+  if (precision === 'bf16') {
+    trail?.enter(narrow.name);
+    graph = verify(narrow(graph, trail));
+  }
+  if (tables === undefined) return graph;
+  trail?.enter(quantiseTables.name);
+  return verify(quantiseTables(graph, quantisedTypes[tables], trail));
 }
 
 /**

@@ -1,9 +1,10 @@
 // What the compiler makes of a model, stage by stage, for readers: graphs, fusion, plan, work, memory. Builds nothing.
 
-import { fusedGraph, type TranslateOptions } from './compile.ts';
+import { storedGraph, type TranslateOptions } from './compile.ts';
 import { isModel, type Model, trace } from './dsl/index.ts';
-import type { Graph } from './ir/graph.ts';
+import type { Graph, Node, ValueId } from './ir/graph.ts';
 import { isKind, opOf } from './ir/ops/index.ts';
+import { type Removal, Trail } from './ir/trail.ts';
 import { explainFusion, type Note } from './passes/explain-fusion.ts';
 import { hoistWeights } from './passes/hoistWeights.ts';
 import { type PassRun, runPasses } from './passes/run-passes.ts';
@@ -15,6 +16,7 @@ import { estimateLoad, type MemoryEstimate, matchWeights, statesBytes, type Weig
 export { parse as parseGraph } from './ir/parse.ts';
 export { print as printGraph } from './ir/print.ts';
 export { printPlan } from './plan/print.ts';
+export type { Graph };
 
 /** Floating point operations of one step, and bytes if every op read its operands and wrote its results once. */
 export interface Work {
@@ -31,10 +33,19 @@ export interface Inspection {
   /** After all passes. */
   readonly after: Graph;
   readonly log: readonly PassRun[];
+  readonly provenance: Provenance;
   readonly notes: readonly Note[];
   readonly plan: Plan;
   /** Of a step with one token of one sequence, all floats counted as f32. */
   readonly work: { readonly before: Work; readonly after: Work };
+}
+
+/** Which nodes of one graph those of another compute, as the rewrites between them were followed. Nodes go by their first results. */
+export interface Provenance {
+  /** Per node of the graph after: the nodes before that it computes, alone or with others, and the passes that made it, in order. */
+  readonly nodes: Readonly<Record<ValueId, { readonly from: readonly ValueId[]; readonly passes: readonly string[] }>>;
+  /** Per node before that none after computes: why. */
+  readonly removed: Readonly<Record<ValueId, Removal>>;
 }
 
 /** Traces, rewrites and plans a model, or a graph as it stands. Throws what these throw. */
@@ -47,14 +58,34 @@ export function inspect(
   }: Pick<TranslateOptions, 'precision' | 'tables'> & { readonly target?: InspectTarget } = {},
 ): Inspection {
   const before = isModel(model) ? trace(model) : model;
-  const { graph, log } = runPasses(before);
-  const stored = precision === 'bf16' || tables !== undefined;
-  const after = stored ? fusedGraph(before, { precision, tables, target }) : graph;
+  const trail = new Trail(before);
+  const { graph, log } = runPasses(before, { trail });
+  const after = storedGraph(graph, { precision, tables, target }, trail);
   const notes = explainFusion(before, graph);
   // What weights alone decide is left out on both sides.
   const work = { before: workOf(hoistWeights(before)), after: workOf(graph) };
   const plan = target === 'cpu' ? makePlan(after) : makeDevicePlan(after);
-  return { before, after, log, notes, plan, work };
+  return { before, after, log, provenance: provenanceOf(trail), notes, plan, work };
+}
+
+function provenanceOf(trail: Trail): Provenance {
+  const id = ({ results }: Node): ValueId => results[0]!.id;
+  const places = new Map(trail.first.nodes.map((node, place) => [node, place]));
+  const inOrder = (nodes: Iterable<Node>): Node[] => [...nodes].sort((a, b) => places.get(a)! - places.get(b)!);
+  return {
+    nodes: Object.fromEntries(
+      trail.graph.nodes.map((node) => {
+        const { sources, passes } = trail.originOf(id(node));
+        return [id(node), { from: inOrder(sources).map(id), passes }];
+      }),
+    ),
+    removed: Object.fromEntries(
+      trail.first.nodes.flatMap((node) => {
+        const removal = trail.removalOf(node);
+        return removal === undefined ? [] : [[id(node), removal]];
+      }),
+    ),
+  };
 }
 
 /**
@@ -93,13 +124,13 @@ export async function estimate(
 
 const loadedAs = ({ optional, placement, retained }: PlanTensor) => ({ optional, placement, retained });
 
-/** Work of the step nodes with every symbol at 1. */
-export function workOf(graph: Graph): Work {
+/** Work of the step nodes in a step of so many tokens, with every other symbol at 1. */
+export function workOf(graph: Graph, tokens = 1): Work {
   const types = new Map(
     [...graph.inputs, ...graph.weights, ...graph.states].map(({ id, type }) => [id, type] as const),
   );
   for (const node of graph.nodes) for (const { id, type } of node.results) types.set(id, type);
-  const symbols = Object.fromEntries(graph.symbols.map(({ name }) => [name, 1]));
+  const symbols = Object.fromEntries(graph.symbols.map(({ name, scope }) => [name, scope === 'step' ? tokens : 1]));
   let flops = 0;
   let bytes = 0;
   for (const { op, stage, inputs, attrs } of graph.nodes) {

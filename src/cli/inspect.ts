@@ -1,12 +1,14 @@
 // `ultramem inspect`: what the compiler makes of a model, stage by stage, without building it.
 
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
-import type { Precision, TableType } from '../compile.ts';
-import type { Inspection, InspectTarget } from '../inspect.ts';
+import type { Model, Precision, TableType } from '../compile.ts';
+import type { Graph, Inspection, InspectTarget } from '../inspect.ts';
+import type { PageOptions } from '../inspect-page.ts';
 import type { MemoryEstimate } from '../runtime/index.ts';
-import { unreadableFile } from '../support/errors/cli.ts';
+import { unreadableFile, unwritableFile } from '../support/errors/cli.ts';
 import { mebibytes } from './memory.ts';
 import { readModel } from './open-session.ts';
 import { configOption, examples, jsonOption, precisionOption, tablesOption, wholeNumber } from './options.ts';
@@ -29,10 +31,11 @@ interface InspectFlags {
   readonly target: InspectTarget;
   readonly json?: boolean;
   readonly config?: string;
-  readonly precision?: Precision;
+  readonly precision: Precision;
   readonly tables?: TableType;
   readonly maxSequences: number;
   readonly weights?: string;
+  readonly html?: string;
 }
 
 export function inspectVerb(terminal: Terminal): Command {
@@ -51,6 +54,10 @@ export function inspectVerb(terminal: Terminal): Command {
         .default(4),
     )
     .option('--weights <path>', 'a checkpoint: its header says which weights load as they are (estimate of memory)')
+    .option(
+      '--html <file>',
+      'write one self-contained page to look at in a browser; then nothing is printed unless --stage or --json asks for it',
+    )
     .addOption(jsonOption())
     .addHelpText('after', `\nStages:\n${stageHelp.join('\n')}`)
     .addHelpText(
@@ -61,20 +68,24 @@ export function inspectVerb(terminal: Terminal): Command {
         'ultramem inspect model.ts --stage plan --target cuda',
         'ultramem inspect model.ts --weights w.safetensors --precision bf16 --max-sequences 16',
         'ultramem inspect model.ts --json | jq .estimate',
+        'ultramem inspect model.ts --target cuda --html page.html',
         'ultramem inspect generated/bytes-lm/graph.before.ir --stage passes',
       ),
     )
     .action(
       async (
         file: string,
-        { stage, json, target, precision, tables, maxSequences, weights, ...flags }: InspectFlags,
+        { stage, json, target, precision, tables, maxSequences, weights, html, ...flags }: InspectFlags,
+        command: Command,
       ) => {
         const { estimate, inspect, parseGraph } = await import('../inspect.ts');
         const isGraph = file.endsWith('.ir') && flags.config === undefined;
-        const inspection = inspect(isGraph ? parseGraph(readGraph(file)) : await readModel(terminal, file, flags), {
-          target,
-          ...{ precision, tables },
-        });
+        const subject = isGraph ? parseGraph(readGraph(file)) : await readModel(terminal, file, flags);
+        if (html !== undefined) {
+          await writePage(terminal, html, subject, { target, precision, tables, maxSequences, weights, file });
+          if (!json && command.getOptionValueSource('stage') === 'default') return;
+        }
+        const inspection = inspect(subject, { target, ...{ precision, tables } });
         const memory = await estimate(inspection.plan, maxSequences, { weights });
         if (json) return terminal.printJson({ ...inspection, estimate: memory });
         terminal.print(await text(inspection, stage, { memory, maxSequences }));
@@ -87,6 +98,35 @@ function readGraph(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (cause) {
     throw unreadableFile(path, 'graph', cause);
+  }
+}
+
+/** Writes the page and says how large it is and how long it took. Throws cli-unwritable-file, and what inspecting throws. */
+async function writePage(
+  terminal: Terminal,
+  path: string,
+  subject: Model | Graph,
+  options: Omit<PageOptions, 'readText'>,
+): Promise<void> {
+  const { inspectPage } = await import('../inspect-page.ts');
+  const started = performance.now();
+  terminal.progress('writing the page');
+  const page = await inspectPage(subject, { ...options, readText });
+  try {
+    await writeFile(path, page);
+  } catch (cause) {
+    throw unwritableFile(path, 'page', cause);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  terminal.note(`page written to ${path}: ${mebibytes(Buffer.byteLength(page))} in ${seconds.toFixed(1)} s`);
+}
+
+/** Text of a file of the model; undefined where it cannot be read, and then no lines of it are shown. */
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
   }
 }
 

@@ -26,10 +26,11 @@ export {
   sub,
   tanh,
 } from './arithmetic.ts';
+export type { Call } from './call-site.ts';
 export type { InputOptions, ModelContext, SymbolOptions, Tokens, TokensOptions, WeightOptions } from './declare.ts';
 export { rank1 } from './decompositions.ts';
 export { embedding, gather, take } from './gathers.ts';
-export { isModel, type Model, model, trace } from './model.ts';
+export { isModel, type Model, model, trace, traceCalls } from './model.ts';
 export { type LayerNormOptions, layerNorm, type NormOptions, rmsNorm } from './norms.ts';
 export { einsum, linear, matmul, weightedSum } from './products.ts';
 export { type AxisOptions, groupSum, max, mean, softmax, sum } from './reductions.ts';

@@ -1,9 +1,9 @@
 // A model: its name and the definition that, when run, records its graph.
 
-import type { Graph, Loc, Meta } from '../ir/graph.ts';
+import type { Graph, Loc, Meta, ValueId } from '../ir/graph.ts';
 import { verify } from '../ir/verify.ts';
 import { DiagnosticsError } from '../support/diagnostics.ts';
-import { callSite } from './call-site.ts';
+import { type Call, callSite } from './call-site.ts';
 import { declare, type ModelContext } from './declare.ts';
 import { startTrace, within } from './trace.ts';
 
@@ -37,7 +37,13 @@ export const isModel = (value: unknown): value is Model =>
  * @throws DiagnosticsError with every fault of the definition: after a fault the trace goes on with a stand-in, so one run
  * finds them all. An exception that the definition itself throws passes through, unless faults were found before it.
  */
-export function trace(model: Model): Graph {
+export const trace = (model: Model): Graph => traceCalls(model).graph;
+
+/** The graph of a model, and the calls that led to each node, by its first result: those of presets and of the user. Throws as trace. */
+export function traceCalls(model: Model): {
+  readonly graph: Graph;
+  readonly calls: ReadonlyMap<ValueId, readonly Call[]>;
+} {
   const recording = startTrace(model.name, model.loc);
   const { diagnostics } = recording;
   checkName(model, recording.diagnostics);
@@ -66,7 +72,7 @@ export function trace(model: Model): Graph {
   if (diagnostics.length > 0) throw new DiagnosticsError(model.name, diagnostics);
   const graph = recording.finish(model.meta);
   verify(graph);
-  return graph;
+  return { graph, calls: recording.calls };
 }
 
 const nowhere = { loc: undefined, got: undefined, wanted: undefined, hint: undefined };

@@ -8,7 +8,7 @@ import type { Diagnostic } from '../support/diagnostics.ts';
 import type { DType } from '../support/dtype.ts';
 import { outsideModel } from '../support/errors/dsl.ts';
 import { deepFreeze } from '../support/freeze.ts';
-import { callSite } from './call-site.ts';
+import { type Call, callPath, callSite, userCall } from './call-site.ts';
 import type { State, Tensor } from './tensor.ts';
 
 /** What a word says about a fault; the trace adds the place. */
@@ -40,6 +40,8 @@ export interface Trace {
   /** The state has a node that updates it: a second one is a fault. */
   claim(state: State): boolean;
   outputs(): readonly Named[];
+  /** Per node, by its first result, the calls that led to it: see callPath. */
+  readonly calls: ReadonlyMap<string, readonly Call[]>;
   finish(meta: Meta): Graph;
 }
 
@@ -76,9 +78,10 @@ export function startTrace(name: string, origin: Loc | undefined): Trace {
   const ids = new Set<string>();
   const handles = new WeakSet<Tensor | State>();
   const claimed = new Set<string>();
+  const callsOf = new Map<string, readonly Call[]>();
 
-  const place = (): Loc | undefined => {
-    const loc = callSite();
+  const place = (calls = callPath()): Loc | undefined => {
+    const loc = userCall(calls);
     return loc && { ...loc, file: shownPath(loc.file, origin) };
   };
   /** An id like the name, made unique; characters that ids do not have become `_`. */
@@ -147,7 +150,9 @@ export function startTrace(name: string, origin: Loc | undefined): Trace {
     },
     node(op, operands, attrs, types) {
       const results: Result[] = types.map((type) => ({ id: idFor(`${op}_${nodes.length}`), type }));
-      nodes.push({ op, inputs: operands.map(({ id }) => id), attrs, results, stage: 'step', loc: place() });
+      const calls = callPath();
+      callsOf.set(results[0]!.id, calls);
+      nodes.push({ op, inputs: operands.map(({ id }) => id), attrs, results, stage: 'step', loc: place(calls) });
       return results.map(({ id, type }) => handle(id, type));
     },
     output(given, value) {
@@ -165,6 +170,7 @@ export function startTrace(name: string, origin: Loc | undefined): Trace {
       return true;
     },
     outputs: () => outputs,
+    calls: callsOf,
     finish: (meta) =>
       deepFreeze({ name, symbols: [...symbols.values()], inputs, weights, states, nodes, outputs, taps, meta }),
   };

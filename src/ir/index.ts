@@ -10,6 +10,7 @@ export { type Cost, isProblem, type Op, type Problem, type Symbols, sizeOf, stat
 export { type GatherEquation, parseGather } from './ops/gather.ts';
 export { type AttrsOf, fusedOps, isKind, type Kind, ops, primitiveOps } from './ops/index.ts';
 export { parse } from './parse.ts';
-export { nodeText, print } from './print.ts';
+export { nodeText, print, valueNames } from './print.ts';
 export { live, ordered, Rewriter } from './rewrite.ts';
+export { bareEdit, type Edit, type Origin, type Removal, Trail } from './trail.ts';
 export { faultsOf, verify } from './verify.ts';

@@ -5,8 +5,7 @@ import { typeText } from './graph.ts';
 
 /** The text of a graph, ending with a newline. */
 export function print(graph: Graph): string {
-  const sigils = sigilsOf(graph);
-  const value = (id: ValueId) => `${sigils.get(id) ?? '%'}${id}`;
+  const value = valueNames(graph);
   const lines = [`graph ${bare(graph.name)} {`];
   const say = (indent: number, text: string, loc?: Loc) => lines.push('  '.repeat(indent) + text + locText(loc));
   if (Object.keys(graph.meta).length > 0) say(1, `meta ${JSON.stringify(graph.meta)}`);
@@ -36,12 +35,12 @@ export function nodeText(node: Node, value: (id: ValueId) => string = (id) => `%
   return `${results} = ${parts.join(' ')} : ${types}`;
 }
 
-/** Sigils of leaves: `@` weight, `$` state; everything else has `%`. */
-function sigilsOf(graph: Graph): Map<ValueId, string> {
+/** How the text of a graph writes its values: `@` before weights, `$` before states, `%` before everything else. */
+export function valueNames({ weights, states }: Graph): (id: ValueId) => string {
   const sigils = new Map<ValueId, string>();
-  for (const weight of graph.weights) sigils.set(weight.id, '@');
-  for (const state of graph.states) sigils.set(state.id, '$');
-  return sigils;
+  for (const weight of weights) sigils.set(weight.id, '@');
+  for (const state of states) sigils.set(state.id, '$');
+  return (id) => `${sigils.get(id) ?? '%'}${id}`;
 }
 
 const leafText = (leaf: Leaf): string => leafTexts[leaf.kind](leaf as never);

@@ -7,11 +7,14 @@ import type { Graph, Named, Node, Type, ValueId } from './graph.ts';
 import { sameType, typeText } from './graph.ts';
 import { Uses } from './match.ts';
 import type { AttrsOf, Kind } from './ops/index.ts';
+import { editOf } from './replaced-region.ts';
+import type { Edit, Trail } from './trail.ts';
 
-/** Edits on top of a graph, which itself stays as it is. `uses` shows the graph before the edits. */
+/** Edits on top of a graph, which itself stays as it is. `uses` shows the graph before the edits; `trail` is told what they make of it. */
 export class Rewriter {
   readonly graph: Graph;
   readonly uses: Uses;
+  readonly #trail: Trail | undefined;
   readonly #added: Node[] = [];
   readonly #types = new Map<ValueId, Type>();
   readonly #replaced = new Map<ValueId, ValueId>();
@@ -19,9 +22,10 @@ export class Rewriter {
   readonly #stages = new Map<Node, Node['stage']>();
   readonly #ids: Set<ValueId>;
 
-  constructor(graph: Graph, uses: Uses = new Uses(graph)) {
+  constructor(graph: Graph, trail?: Trail) {
     this.graph = graph;
-    this.uses = uses;
+    this.uses = new Uses(graph);
+    this.#trail = trail;
     const leaves = [...graph.inputs, ...graph.weights, ...graph.states];
     this.#ids = new Set([...leaves.map((leaf) => leaf.id), ...graph.nodes.flatMap((n) => n.results.map((r) => r.id))]);
   }
@@ -133,7 +137,14 @@ export class Rewriter {
       return reshape?.op === 'reshape' ? alive({ name, value: reshape.inputs[0]! }) : { name, value };
     };
     const taps = this.graph.taps.map((tap) => alive(move(tap))).filter((tap) => defined.has(tap.value));
-    return deepFreeze({ ...this.graph, nodes: kept, outputs, taps });
+    const result = deepFreeze({ ...this.graph, nodes: kept, outputs, taps });
+    this.#trail?.follow(this.graph, result, this.#edit(result));
+    return result;
+  }
+
+  #edit(result: Graph): Edit {
+    const { graph, uses } = this;
+    return editOf({ graph, uses, added: this.#added, replaced: this.#replaced, result });
   }
 }
 

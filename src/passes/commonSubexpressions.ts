@@ -4,9 +4,10 @@
 
 import type { Graph, Node } from '../ir/graph.ts';
 import { Rewriter } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 
-export function commonSubexpressions(graph: Graph): Graph {
-  const rewriter = new Rewriter(graph);
+export function commonSubexpressions(graph: Graph, trail?: Trail): Graph {
+  const rewriter = new Rewriter(graph, trail);
   const states = new Set(graph.states.map((state) => state.id));
   const first = new Map<string, Node>();
   for (const node of graph.nodes) {

@@ -3,13 +3,15 @@
 // the nodes it swallowed to this rule (the rewriter already drops those that it orphans).
 
 import type { Graph } from '../ir/graph.ts';
-import { live } from '../ir/index.ts';
+import { bareEdit, live, type Trail } from '../ir/index.ts';
 import { deepFreeze } from '../support/freeze.ts';
 
-export function deadCode(graph: Graph): Graph {
+export function deadCode(graph: Graph, trail?: Trail): Graph {
   const nodes = live(graph.nodes, graph.outputs);
   if (nodes.length === graph.nodes.length) return graph;
   const leaves = [...graph.inputs, ...graph.weights, ...graph.states].map((leaf) => leaf.id);
   const defined = new Set([...leaves, ...nodes.flatMap((node) => node.results.map((result) => result.id))]);
-  return deepFreeze({ ...graph, nodes, taps: graph.taps.filter((tap) => defined.has(tap.value)) });
+  const result = deepFreeze({ ...graph, nodes, taps: graph.taps.filter((tap) => defined.has(tap.value)) });
+  trail?.follow(graph, result, bareEdit);
+  return result;
 }

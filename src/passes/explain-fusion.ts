@@ -11,6 +11,8 @@ export interface Note {
   /** `fused`: a kernel took several ops. `left`: something like retrieval that stayed as it was, with the reason. */
   readonly kind: 'summary' | 'fused' | 'left';
   readonly text: string;
+  /** First result of the node it is about; undefined for a summary. */
+  readonly node: ValueId | undefined;
   readonly loc: Loc | undefined;
 }
 
@@ -21,14 +23,15 @@ export function explainFusion(before: Graph, after: Graph): Note[] {
   const noted = (kind: Note['kind'], reason: (node: Node, uses: Uses) => string | undefined): Note[] =>
     steps.flatMap((node) => {
       const text = reason(node, uses);
-      return text === undefined ? [] : [{ kind, text: `${node.op} %${node.results[0]!.id}: ${text}`, loc: node.loc }];
+      const { id } = node.results[0]!;
+      return text === undefined ? [] : [{ kind, text: `${node.op} %${id}: ${text}`, node: id, loc: node.loc }];
     });
   return [...summary(before, after), ...noted('fused', fusedText), ...noted('left', leftText)];
 }
 
 function summary(before: Graph, after: Graph): Note[] {
   const steps = after.nodes.filter((node) => node.stage === 'step');
-  const note = (text: string): Note => ({ kind: 'summary', text, loc: undefined });
+  const note = (text: string): Note => ({ kind: 'summary', text, node: undefined, loc: undefined });
   return [
     note(
       `${before.nodes.length} nodes became ${steps.length} per step and ${after.nodes.length - steps.length} at load`,

@@ -6,11 +6,12 @@ import type { Dim, Graph, Node, ValueId } from '../ir/graph.ts';
 import { sameShape } from '../ir/graph.ts';
 import { type AttrsOf, matches } from '../ir/index.ts';
 import { binaryFunctions, integerFunctions, unaryFunctions } from '../ir/scalar-functions.ts';
+import type { Trail } from '../ir/trail.ts';
 import { reshaped } from './arrange.ts';
 import { exclusiveBound } from './index-range.ts';
 import { type Here, idLike, type Rule, sweep } from './sweep.ts';
 
-export const foldConstants = (graph: Graph): Graph => sweep(graph, rules);
+export const foldConstants = (graph: Graph, trail?: Trail): Graph => sweep(graph, rules, trail);
 
 /** A view by a node of another kind. */
 const by = (here: Here, node: Node, value: ValueId | undefined): boolean => {

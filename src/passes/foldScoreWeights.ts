@@ -4,6 +4,7 @@
 
 import type { Graph, Node } from '../ir/graph.ts';
 import { matches } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 import { apart, multiplied } from './arrange.ts';
 import {
   type Atom,
@@ -18,7 +19,7 @@ import {
 } from './product.ts';
 import { type Here, idLike, type Rule, sweep } from './sweep.ts';
 
-export const foldScoreWeights = (graph: Graph): Graph => sweep(graph, [foldWeights]);
+export const foldScoreWeights = (graph: Graph, trail?: Trail): Graph => sweep(graph, [foldWeights], trail);
 
 interface Fold {
   readonly query: ValueFactor;

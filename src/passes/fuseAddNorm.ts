@@ -4,9 +4,10 @@
 
 import type { Graph, Node } from '../ir/graph.ts';
 import { inferTypes, isProblem, matches } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 import { type Here, idLike, sweep } from './sweep.ts';
 
-export const fuseAddNorm = (graph: Graph): Graph => sweep(graph, [addNorm]);
+export const fuseAddNorm = (graph: Graph, trail?: Trail): Graph => sweep(graph, [addNorm], trail);
 
 function addNorm(node: Node, { uses, rewriter }: Here): boolean {
   const norm = matches(node, 'norm');

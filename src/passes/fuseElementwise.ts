@@ -7,10 +7,11 @@ import type { Graph, Node, ValueId } from '../ir/graph.ts';
 import { sameType } from '../ir/graph.ts';
 import { matches, Rewriter, type Uses } from '../ir/index.ts';
 import type { BinaryName } from '../ir/scalar-functions.ts';
+import type { Trail } from '../ir/trail.ts';
 import { idLike } from './sweep.ts';
 
-export function fuseElementwise(graph: Graph): Graph {
-  const rewriter = new Rewriter(graph);
+export function fuseElementwise(graph: Graph, trail?: Trail): Graph {
+  const rewriter = new Rewriter(graph, trail);
   const { uses } = rewriter;
   for (const node of graph.nodes) {
     if (!isMap(node, uses) || absorber(node, uses)) continue;

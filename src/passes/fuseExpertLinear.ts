@@ -12,6 +12,7 @@
 
 import type { Graph, Node } from '../ir/graph.ts';
 import { inferTypes, isProblem } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 import { arrange, canArrange, scaled, shapeOfAxes } from './arrange.ts';
 import {
   type Axes,
@@ -28,7 +29,7 @@ import {
 } from './product.ts';
 import { type Here, idLike, sweep } from './sweep.ts';
 
-export const fuseExpertLinear = (graph: Graph): Graph => sweep(graph, [expertLinear], 'outputs');
+export const fuseExpertLinear = (graph: Graph, trail?: Trail): Graph => sweep(graph, [expertLinear], trail, 'outputs');
 
 /** The most ranks of a key that a retrieval kernel holds: matrices of more rows are no keys. */
 const MOST_RANKS = 8;

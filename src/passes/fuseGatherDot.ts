@@ -4,6 +4,7 @@
 
 import type { Graph, Node } from '../ir/graph.ts';
 import { inferTypes, isProblem } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 import { arrange, canArrange, shapeOfAxes } from './arrange.ts';
 import {
   type Axes,
@@ -17,7 +18,7 @@ import {
 } from './product.ts';
 import { type Here, idLike, sweep } from './sweep.ts';
 
-export const fuseGatherDot = (graph: Graph): Graph => sweep(graph, [gatherDot], 'outputs');
+export const fuseGatherDot = (graph: Graph, trail?: Trail): Graph => sweep(graph, [gatherDot], trail, 'outputs');
 
 interface Dot {
   readonly q: ValueFactor;

@@ -4,6 +4,7 @@
 
 import type { Graph, Node, ValueId } from '../ir/graph.ts';
 import { inferTypes, isProblem } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 import { arrange, canArrange, reshaped, scaled, shapeOfAxes } from './arrange.ts';
 import {
   type Axes,
@@ -19,7 +20,7 @@ import {
 } from './product.ts';
 import { type Here, idLike, sweep, throughReshapes } from './sweep.ts';
 
-export const fuseGatherPool = (graph: Graph): Graph => sweep(graph, [gatherPool], 'outputs');
+export const fuseGatherPool = (graph: Graph, trail?: Trail): Graph => sweep(graph, [gatherPool], trail, 'outputs');
 
 interface Pool {
   readonly table: ValueFactor;

@@ -4,12 +4,13 @@
 
 import type { Graph, Node, ValueId } from '../ir/graph.ts';
 import { inferTypes, isProblem, matches } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 import { arrange, reshaped, type Site, shapeOfAxes } from './arrange.ts';
 import { coreGathers, coreScoreAxes, type Grid, gridsOf } from './grid.ts';
 import { spanOf } from './product.ts';
 import { type Here, idLike, sweep } from './sweep.ts';
 
-export const fuseGridTopk = (graph: Graph): Graph => sweep(graph, [gridTopk]);
+export const fuseGridTopk = (graph: Graph, trail?: Trail): Graph => sweep(graph, [gridTopk], trail);
 
 function gridTopk(node: Node, here: Here): boolean {
   const topk = matches(node, 'topk');

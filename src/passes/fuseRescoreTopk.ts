@@ -5,11 +5,12 @@
 import type { Graph, Node } from '../ir/graph.ts';
 import { sameType } from '../ir/graph.ts';
 import { inferTypes, isProblem, type Match, matches } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 import { addressOf, readers, shuffleOf } from './address.ts';
 import { reshaped } from './arrange.ts';
 import { type Here, idLike, sweep, throughReshapes } from './sweep.ts';
 
-export const fuseRescoreTopk = (graph: Graph): Graph => sweep(graph, [rescoreTopk]);
+export const fuseRescoreTopk = (graph: Graph, trail?: Trail): Graph => sweep(graph, [rescoreTopk], trail);
 
 function rescoreTopk(node: Node, here: Here): boolean {
   const grid = matches(node, 'grid_topk');

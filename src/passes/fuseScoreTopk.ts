@@ -4,6 +4,7 @@
 
 import type { Graph, Node } from '../ir/graph.ts';
 import { inferTypes, isProblem, matches } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 import { arrange, canArrange, reshaped, shapeOfAxes } from './arrange.ts';
 import {
   type Atom,
@@ -18,7 +19,7 @@ import {
 } from './product.ts';
 import { type Here, idLike, sweep } from './sweep.ts';
 
-export const fuseScoreTopk = (graph: Graph): Graph => sweep(graph, [scoreTopk]);
+export const fuseScoreTopk = (graph: Graph, trail?: Trail): Graph => sweep(graph, [scoreTopk], trail);
 
 interface Scores {
   readonly q: ValueFactor;

@@ -4,11 +4,12 @@
 
 import type { Dim, Graph, Node, ValueId } from '../ir/graph.ts';
 import { inferTypes, isProblem, matches } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 import { addressOf, shuffleOf } from './address.ts';
 import { reshaped } from './arrange.ts';
 import { type Here, idLike, sweep, throughReshapes } from './sweep.ts';
 
-export const fuseSumGridTopk = (graph: Graph): Graph => sweep(graph, [sumGridTopk]);
+export const fuseSumGridTopk = (graph: Graph, trail?: Trail): Graph => sweep(graph, [sumGridTopk], trail);
 
 /** A side of the grid: its scores, best first, and the keys that they belong to. */
 interface Side {

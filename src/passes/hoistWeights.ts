@@ -4,9 +4,10 @@
 
 import type { Graph } from '../ir/graph.ts';
 import { Rewriter } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 
-export function hoistWeights(graph: Graph): Graph {
-  const rewriter = new Rewriter(graph);
+export function hoistWeights(graph: Graph, trail?: Trail): Graph {
+  const rewriter = new Rewriter(graph, trail);
   for (const node of graph.nodes) {
     if (node.results.every((result) => rewriter.uses.isConstant(result.id))) rewriter.setStage(node, 'prepare');
   }

@@ -1,6 +1,6 @@
 // The passes in their order, each with the reason for its place.
 
-import type { Graph } from '../ir/graph.ts';
+import type { Graph, Trail } from '../ir/index.ts';
 import { commonSubexpressions } from './commonSubexpressions.ts';
 import { deadCode } from './deadCode.ts';
 import { foldConstants } from './foldConstants.ts';
@@ -20,8 +20,11 @@ import { selectThenScore } from './selectThenScore.ts';
 import { shareInputProjections } from './shareInputProjections.ts';
 import { sinkReshapes } from './sinkReshapes.ts';
 
-/** One rewrite of graphs: the same meaning, and the same object where nothing changed. Its name is the function's. */
-export type Pass = (graph: Graph) => Graph;
+/**
+ * One rewrite of graphs: the same meaning, and the same object where nothing changed. Its name is the function's. A trail, where one is
+ * kept, is told of every graph that it makes: the rewriter does, whoever makes one otherwise has to.
+ */
+export type Pass = (graph: Graph, trail?: Trail) => Graph;
 
 /** All passes, in order. */
 export const pipeline: readonly Pass[] = [

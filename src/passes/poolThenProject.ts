@@ -6,6 +6,7 @@ import type { Graph } from '../ir/graph.ts';
 import { matches } from '../ir/index.ts';
 import { parseEquation } from '../ir/labels.ts';
 import { isProblem } from '../ir/op.ts';
+import type { Trail } from '../ir/trail.ts';
 import { apart, arrange, canArrange, multiplied, scaled, shapeOfAxes } from './arrange.ts';
 import {
   type Atom,
@@ -22,8 +23,8 @@ import {
 } from './product.ts';
 import { type Here, idLike, type Rule, sweep } from './sweep.ts';
 
-export const poolThenProject = (graph: Graph): Graph =>
-  sweep(graph, [poolByProjector, sumBeforeProjector, sumBeforeProduct, sumAlone], 'outputs');
+export const poolThenProject = (graph: Graph, trail?: Trail): Graph =>
+  sweep(graph, [poolByProjector, sumBeforeProjector, sumBeforeProduct, sumAlone], trail, 'outputs');
 
 interface Projection {
   readonly x: readonly ValueFactor[];

@@ -2,7 +2,7 @@
 // are. It rounds, so it is no rewrite like the others: it runs once, after all of them, and after those that store floats narrow.
 
 import type { Dim, Graph, Node, Type, ValueId, Weight } from '../ir/graph.ts';
-import { isProblem, makeNode, parseGather, Uses } from '../ir/index.ts';
+import { bareEdit, isProblem, makeNode, parseGather, type Trail, Uses } from '../ir/index.ts';
 import { type QuantisedDType, scaleName } from '../support/dtype.ts';
 import { deepFreeze } from '../support/freeze.ts';
 
@@ -11,7 +11,7 @@ import { deepFreeze } from '../support/freeze.ts';
  * gather, be it through reshapes that leave rows whole. Their scales are further weights, named `<weight>.scale`. A gather_pool takes
  * them as an operand; what the others give is multiplied by them. The graph itself where there is no such table.
  */
-export function quantiseTables(graph: Graph, dtype: QuantisedDType): Graph {
+export function quantiseTables(graph: Graph, dtype: QuantisedDType, trail?: Trail): Graph {
   const uses = new Uses(graph);
   const tables = new Map(graph.weights.flatMap((weight) => entriesOf(uses, weight, dtype)));
   if (tables.size === 0) return graph;
@@ -21,7 +21,15 @@ export function quantiseTables(graph: Graph, dtype: QuantisedDType): Graph {
     const scale: Weight = { ...weight, ...table.scale, name: scaleName(weight.name) };
     return [{ ...weight, type: table.type }, scale];
   });
-  return deepFreeze({ ...graph, weights, nodes: graph.nodes.flatMap((node) => quantised(node, tables, uses)) });
+  const stands = new Map<ValueId, ReadonlySet<Node>>();
+  const nodes = graph.nodes.flatMap((node) => {
+    const by = quantised(node, tables, uses);
+    if (by.some((made) => made !== node)) for (const { results } of by) stands.set(results[0]!.id, new Set([node]));
+    return by;
+  });
+  const result = deepFreeze({ ...graph, weights, nodes });
+  trail?.follow(graph, result, { ...bareEdit, stands });
+  return result;
 }
 
 /** A table or a view of one, and what stands for its scales. */

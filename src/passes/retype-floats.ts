@@ -1,7 +1,7 @@
 // Floats of a graph in another element type: what passes that store narrow have in common. They differ in which values.
 
 import type { Graph, Node, Type, ValueId } from '../ir/graph.ts';
-import { makeNode, ordered, Uses } from '../ir/index.ts';
+import { bareEdit, makeNode, ordered, type Trail, Uses } from '../ir/index.ts';
 import type { dtypes } from '../support/dtype.ts';
 import { deepFreeze } from '../support/freeze.ts';
 
@@ -13,7 +13,7 @@ export interface Storage {
 }
 
 /** The graph with values stored so; casts stand where types meet, and outputs keep theirs. */
-export function retypeFloats(graph: Graph, { isNarrow, taken }: Storage): Graph {
+export function retypeFloats(graph: Graph, { isNarrow, taken }: Storage, trail: Trail | undefined): Graph {
   const uses = new Uses(graph);
   const typeOf = (id: ValueId): Type => {
     const type = uses.type(id);
@@ -51,13 +51,15 @@ export function retypeFloats(graph: Graph, { isNarrow, taken }: Storage): Graph 
     name,
     value: uses.type(value).dtype === 'f32' ? as(value, 'f32') : value,
   }));
-  return deepFreeze({
+  const result = deepFreeze({
     ...graph,
     weights: graph.weights.map((weight) => ({ ...weight, type: typeOf(weight.id) })),
     states: graph.states.map((state) => ({ ...state, type: typeOf(state.id) })),
     nodes: ordered([...nodes, ...casts.values()], leaves),
     outputs,
   });
+  trail?.follow(graph, result, bareEdit);
+  return result;
 }
 
 /** Ops whose results are the elements of their operand, stored as it is. */

@@ -4,11 +4,11 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Graph } from '../ir/graph.ts';
-import { print, verify } from '../ir/index.ts';
+import { print, type Trail, verify } from '../ir/index.ts';
 import { debug } from '../support/debug.ts';
 import { debugLevel, readSwitch } from '../support/env.ts';
 import { stoppedAfter, unknownPass } from '../support/errors/passes.ts';
-import { InvariantError } from '../support/errors.ts';
+import { InvariantError, invariant } from '../support/errors.ts';
 import { didYouMean } from '../support/suggest.ts';
 import { type Pass, pipeline } from './index.ts';
 
@@ -60,6 +60,8 @@ export interface RunOptions {
   readonly passes?: readonly Pass[];
   /** Verify after every pass; default on, VERIFY=0 turns it off. */
   readonly verify?: boolean;
+  /** Follows the passes. */
+  readonly trail?: Trail | undefined;
 }
 
 /**
@@ -67,7 +69,7 @@ export interface RunOptions {
  * Throws PassError where a pass throws or gives a graph that is not well formed; `unknown-pass` and `stopped-after` for AFTER.
  */
 export function runPasses(graph: Graph, options: RunOptions = {}): { graph: Graph; log: readonly PassRun[] } {
-  const { passes = pipeline, onPass } = options;
+  const { passes = pipeline, onPass, trail } = options;
   const checks = options.verify ?? readSwitch('VERIFY') !== '0';
   const last = passToStopAfter(passes);
   const log: PassRun[] = [];
@@ -75,7 +77,9 @@ export function runPasses(graph: Graph, options: RunOptions = {}): { graph: Grap
     const before = graph;
     const started = performance.now();
     try {
-      graph = pass(before);
+      trail?.enter(pass.name);
+      graph = pass(before, trail);
+      invariant(trail === undefined || trail.graph === graph, 'it made a graph and told the trail nothing of it');
       if (checks && graph !== before) verify(graph);
     } catch (error) {
       throw new PassError(pass.name, before, error, log.at(-1)?.pass);

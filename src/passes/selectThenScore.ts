@@ -6,6 +6,7 @@ import type { Graph } from '../ir/graph.ts';
 import { matches } from '../ir/index.ts';
 import { isProblem } from '../ir/op.ts';
 import { parseGather } from '../ir/ops/gather.ts';
+import type { Trail } from '../ir/trail.ts';
 import { apart, multiplied, picked } from './arrange.ts';
 import {
   type Atom,
@@ -19,7 +20,7 @@ import {
 } from './product.ts';
 import { idLike, type Rule, sweep, throughReshapes } from './sweep.ts';
 
-export const selectThenScore = (graph: Graph): Graph => sweep(graph, [topkValues, selectKeys]);
+export const selectThenScore = (graph: Graph, trail?: Trail): Graph => sweep(graph, [topkValues, selectKeys], trail);
 
 /** gather(x, index of topk(x)) → values of topk(x). */
 const topkValues: Rule = (node, { uses, rewriter }) => {

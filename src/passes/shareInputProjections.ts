@@ -6,9 +6,10 @@ import type { Graph, Node, ValueId } from '../ir/graph.ts';
 import { matches, Rewriter } from '../ir/index.ts';
 import { parseEquation } from '../ir/labels.ts';
 import { isProblem } from '../ir/op.ts';
+import type { Trail } from '../ir/trail.ts';
 
-export function shareInputProjections(graph: Graph): Graph {
-  const rewriter = new Rewriter(graph);
+export function shareInputProjections(graph: Graph, trail?: Trail): Graph {
+  const rewriter = new Rewriter(graph, trail);
   const groups = new Map<ValueId, Linear[]>();
   for (const node of graph.nodes) {
     const linear = linearOf(node, rewriter);

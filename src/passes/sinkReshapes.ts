@@ -5,10 +5,11 @@
 import type { Dim, Graph, Node, ValueId } from '../ir/graph.ts';
 import { sameShape } from '../ir/graph.ts';
 import { matches } from '../ir/index.ts';
+import type { Trail } from '../ir/trail.ts';
 import { reshaped } from './arrange.ts';
 import { type Here, sweep } from './sweep.ts';
 
-export const sinkReshapes = (graph: Graph): Graph => sweep(graph, [sinkReshape]);
+export const sinkReshapes = (graph: Graph, trail?: Trail): Graph => sweep(graph, [sinkReshape], trail);
 
 function sinkReshape(node: Node, here: Here): boolean {
   const { uses, rewriter } = here;

@@ -2,8 +2,8 @@
 // It rounds, so it is no rewrite like the others: it runs once, after all of them, for a plan of that precision.
 
 import type { Graph, Node, ValueId } from '../ir/graph.ts';
-import { Uses } from '../ir/index.ts';
-import { chain, isPrepared, retypeFloats, views, weightsBehind } from './retype-floats.ts';
+import { type Trail, Uses } from '../ir/index.ts';
+import { chain, isPrepared, retypeFloats, type Storage, views, weightsBehind } from './retype-floats.ts';
 
 /** Results that stay f32: scores are few, and choices hang on them; a cast says itself what it gives. */
 const exempt: readonly string[] = [
@@ -21,17 +21,18 @@ const exempt: readonly string[] = [
  * The graph with bf16 in place of f32 wherever a step stores floats. The caller's inputs and outputs, the residual
  * stream, scores and what a topk compares stay f32, and so does all that prepare computes with: casts stand where the two meet. For graphs after all passes.
  */
-export function storeNarrow(graph: Graph): Graph {
+export function storeNarrow(graph: Graph, trail?: Trail): Graph {
   const uses = new Uses(graph);
   const isNarrow = narrowValues(graph, uses);
-  return retypeFloats(graph, {
+  const storage: Storage = {
     isNarrow,
     taken: (node, id) => {
       if (uses.producer(id)?.op === 'constant') return undefined;
       if (node.stage === 'step') return isPrepared(uses, id) ? 'bf16' : undefined;
       return isNarrow(node.results[0]!.id) ? undefined : 'f32';
     },
-  });
+  };
+  return retypeFloats(graph, storage, trail);
 }
 
 /** Whether a value is stored as bf16. */

@@ -2,8 +2,8 @@
 // it is no rewrite like the others: it runs once, after all of them, for a plan of that precision.
 
 import type { Graph, Node, ValueId } from '../ir/graph.ts';
-import { Uses } from '../ir/index.ts';
-import { isPrepared, retypeFloats, views, weightsBehind } from './retype-floats.ts';
+import { type Trail, Uses } from '../ir/index.ts';
+import { isPrepared, retypeFloats, type Storage, views, weightsBehind } from './retype-floats.ts';
 
 /** Operands that kernels of the CPU take as bf16, by op: matrices of products, keys, and tables of values. */
 const operands: Readonly<Record<string, readonly number[]>> = {
@@ -20,7 +20,7 @@ const operands: Readonly<Record<string, readonly number[]>> = {
  * The graph with bf16 in place of f32 for weights and prepared values that a step multiplies with or gathers from. All that it
  * computes, its states, and what prepare computes with stay f32: casts stand where the two meet. For graphs after all passes.
  */
-export function storeWeightsNarrow(graph: Graph): Graph {
+export function storeWeightsNarrow(graph: Graph, trail?: Trail): Graph {
   const uses = new Uses(graph);
   const isWanted = (node: Node, id: ValueId, i: number): boolean =>
     node.stage === 'step' &&
@@ -38,11 +38,12 @@ export function storeWeightsNarrow(graph: Graph): Graph {
     const same = op === 'gather' ? wanted.has(first) : views.includes(op) && narrow.has(first);
     if (same) for (const { id } of results) narrow.add(id);
   }
-  return retypeFloats(graph, {
+  const storage: Storage = {
     isNarrow: (id) => narrow.has(id),
     taken: (node, id, i) => {
       if (isWanted(node, id, i)) return 'bf16';
       return views.includes(node.op) && narrow.has(node.results[0]!.id) ? undefined : 'f32';
     },
-  });
+  };
+  return retypeFloats(graph, storage, trail);
 }

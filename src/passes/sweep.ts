@@ -1,7 +1,7 @@
 // Applying rules all over a graph until none has anything left to do.
 
 import type { Graph, Node, ValueId } from '../ir/graph.ts';
-import { Rewriter, type Uses } from '../ir/index.ts';
+import { Rewriter, type Trail, type Uses } from '../ir/index.ts';
 import { invariant } from '../support/errors.ts';
 import type { Site } from './arrange.ts';
 
@@ -17,10 +17,15 @@ export interface Here extends Site {
 export type Rule = (node: Node, here: Here) => boolean;
 
 /** The graph after the rules, tried in order at every node, apply nowhere any more. Nodes are visited from the inputs or the outputs. */
-export function sweep(graph: Graph, rules: readonly Rule[], from: 'inputs' | 'outputs' = 'inputs'): Graph {
+export function sweep(
+  graph: Graph,
+  rules: readonly Rule[],
+  trail: Trail | undefined,
+  from: 'inputs' | 'outputs' = 'inputs',
+): Graph {
   // Every sweep leaves fewer or simpler nodes; rules that undo each other would not end.
   for (let round = 0; round < 64; round++) {
-    const rewriter = new Rewriter(graph);
+    const rewriter = new Rewriter(graph, trail);
     const nodes = from === 'inputs' ? graph.nodes : graph.nodes.toReversed();
     for (const node of nodes) {
       const here: Here = { rewriter, uses: rewriter.uses, like: node };

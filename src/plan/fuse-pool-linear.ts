@@ -34,5 +34,6 @@ function poolLinear(pool: Launch<'gather_pool'>, linear: Launch<'linear'>): Laun
     reads: { ...pool.reads, packed: linear.reads.packed },
     writes: { pooled: pool.writes.y, y: linear.writes.y },
     computes: `${pool.computes}; ${linear.computes}`,
+    nodes: [...pool.nodes, ...linear.nodes],
   };
 }

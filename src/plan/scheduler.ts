@@ -128,6 +128,7 @@ export class Scheduler {
       reads: parts.reads,
       writes: parts.writes,
       computes: node === undefined ? '' : this.index.text(node),
+      nodes: node === undefined ? [] : [node.results[0]!.id],
       loc: node?.loc,
     } as unknown as AnyLaunch;
     this.launches.push(launch);
@@ -139,12 +140,12 @@ export class Scheduler {
     return this.#device !== undefined;
   }
 
-  #deviceScheduler({ computes, loc }: AnyLaunch, { maxTokens }: Device): DeviceScheduler {
+  #deviceScheduler({ computes, nodes, loc }: AnyLaunch, { maxTokens }: Device): DeviceScheduler {
     return {
       maxTokens,
       rowsAtMost: ({ factor, tokens }) => factor * (tokens ? maxTokens : 1),
       temporary: (base, type) => this.temporary(base, type),
-      emit: (launch) => void this.deviceLaunches.push({ shared: 0, stream: 0, ...launch, computes, loc }),
+      emit: (launch) => void this.deviceLaunches.push({ shared: 0, stream: 0, ...launch, computes, nodes, loc }),
       decide: (subject, choice, reason) => this.decide(subject, choice, reason),
     };
   }

@@ -1,6 +1,6 @@
 // The plan: every decision between a graph and its source text, as frozen plain data. Codegen only writes it down.
 
-import type { Dim, Loc, Meta, SymbolDim, Type, WeightPlacement } from '../ir/graph.ts';
+import type { Dim, Loc, Meta, SymbolDim, Type, ValueId, WeightPlacement } from '../ir/graph.ts';
 import type { DType } from '../support/dtype.ts';
 import type { Kernel, KernelForms } from './launch.ts';
 
@@ -63,6 +63,8 @@ export interface Launch<K extends Kernel = Kernel> {
   readonly writes: Readonly<Record<KernelForms[K]['writes'], View>>;
   /** What it computes, for readers: `%q = einsum @x, @w`. */
   readonly computes: string;
+  /** The nodes that it computes, be it a part of each, by their first results; none where it only hands out a result. */
+  readonly nodes: readonly ValueId[];
   readonly loc: Loc | undefined;
 }
 

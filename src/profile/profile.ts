@@ -3,8 +3,9 @@
 import { type Model, type Precision, type TableType, translate } from '../compile.ts';
 import { describeModel, loadCompiled } from '../open-model.ts';
 import type { DeviceLaunch } from '../plan/device/launch.ts';
-import { leastTraffic, type Run, type StepShape, type Traffic, trafficOf } from '../plan/device/traffic.ts';
+import { leastTraffic, trafficOf } from '../plan/device/traffic.ts';
 import type { DevicePlan } from '../plan/plans.ts';
+import type { Run, StepShape, Traffic } from '../plan/traffic.ts';
 import type { Variant } from '../plan/types.ts';
 import type { LaunchCounters, NativeModel } from '../runtime/index.ts';
 import { projectedDevices, projectedSeconds, projectionNote } from './devices.ts';
@@ -23,7 +24,7 @@ export interface Bytes {
 
 /** One or several launches. */
 export interface Figures {
-  /** Every input of a launch once and every output once; see plan/device/traffic.ts. */
+  /** Every input of a launch once and every output once; see plan/traffic.ts. */
   readonly must: Bytes;
   /** Sectors of 32 bytes of every request. */
   readonly moved: Bytes;

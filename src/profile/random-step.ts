@@ -1,7 +1,7 @@
 // Weights and inputs for a model that is to be counted or timed, not used: random, the same for the same seed, within all bounds.
 
 import type { Precision, TableType } from '../compile.ts';
-import type { Run } from '../plan/device/traffic.ts';
+import type { Run, StepShape } from '../plan/traffic.ts';
 import { FEW_TOKENS } from '../plan/variants.ts';
 import { convert } from '../runtime/convert.ts';
 import { type DescribedTensor, type ModelDescription, type SymbolValues, sizesOf } from '../runtime/description.ts';
@@ -95,20 +95,33 @@ export function randomStep(
   return { inputs: Object.fromEntries(inputs), runs };
 }
 
+/** What of a model decides where the tokens of its steps stand. */
+interface Positioned {
+  readonly symbols: ModelDescription['symbols'];
+  readonly inputs: readonly Pick<DescribedTensor, 'name' | 'below'>[];
+}
+
 /** Sequences that a session needs for steps of so many tokens. */
-export function sequencesFor(model: ModelDescription, tokens: number): number {
+export function sequencesFor(model: Positioned, tokens: number): number {
   const bound = model.symbols.find(({ scope }) => scope === 'session')?.bound ?? 1;
   const wanted = tokens <= FEW_TOKENS ? tokens : Math.ceil(tokens / (contextOf(model) ?? tokens));
   return Math.max(1, Math.min(bound, wanted));
 }
 
 /** Positions that a sequence can hold, where the model says so. */
-function contextOf(model: ModelDescription): number | undefined {
+function contextOf(model: Positioned): number | undefined {
   const below = model.inputs.find(({ name }) => name === 'positions')?.below;
   return typeof below === 'number' ? below : undefined;
 }
 
-function runsOf(model: ModelDescription, symbols: SymbolValues, tokens: number, past: number | undefined): Run[] {
+/** A step of so many tokens as `randomStep` makes one, in a session that is large enough for it. */
+export function stepOf(model: Positioned, tokens: number, past?: number): StepShape {
+  const session = model.symbols.find(({ scope }) => scope === 'session');
+  const symbols = session === undefined ? {} : { [session.name]: sequencesFor(model, tokens) };
+  return { tokens, runs: runsOf(model, symbols, tokens, past) };
+}
+
+function runsOf(model: Positioned, symbols: SymbolValues, tokens: number, past: number | undefined): Run[] {
   const names = model.inputs.map(({ name }) => name);
   if (!names.includes('positions') || !names.includes('sequence')) return [];
   const session = model.symbols.find(({ scope }) => scope === 'session');

@@ -1,12 +1,12 @@
 // `ultramem compile` and `inspect`: what they write, print and refuse.
 
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from '../../src/ir/index.ts';
 import '../build-folder.ts';
-import { inTemporaryFolder, ultramem } from './run-command.ts';
+import { inTemporaryFolder, root, ultramem } from './run-command.ts';
 
 const test = suite('compile, inspect');
 const model = 'examples/bytes-lm/model.ts';
@@ -77,6 +77,34 @@ test('inspect plans for a device where it is asked to', () => {
   assert.is(plan.target, 'cuda');
   assert.ok(plan.variants.every((v: { launches: { stream: number }[] }) => v.launches.some((l) => l.stream === 1)));
 });
+
+test('inspect --html writes a page, says so on stderr, and prints only what else is asked for', () =>
+  inTemporaryFolder((folder) => {
+    const page = join(folder, 'page.html');
+    const graph = 'generated/bytes-lm/graph.before.ir';
+    const quiet = ultramem(['inspect', graph, '--html', page]);
+    assert.equal([quiet.status, quiet.stdout], [0, '']);
+    const [, size] = /^page written to \S+: ([\d.]+) KiB in [\d.]+ s\n$/.exec(quiet.stderr) ?? [];
+    assert.is(size, (statSync(page).size / 1024).toFixed(1));
+    const told = ultramem(['inspect', graph, '--html', page, '--target', 'cuda', '--json']);
+    assert.is(JSON.parse(told.stdout).plan.target, 'cuda');
+    assert.match(ultramem(['inspect', graph, '--html', page, '--stage', 'fusion']).stdout, /^267 nodes became/);
+  }));
+
+test('inspect --html refuses a path that cannot be written', () =>
+  inTemporaryFolder((folder) => {
+    const graph = 'generated/bytes-lm/graph.before.ir';
+    for (const [path, hint] of [
+      [folder, 'It is a folder'],
+      [join(folder, 'none', 'page.html'), 'Its folder does not exist'],
+      [join(root, 'README.md', 'page.html'), 'Part of the path is a file'],
+    ] as const) {
+      const { status, stdout, stderr } = ultramem(['inspect', graph, '--html', path]);
+      assert.equal([status, stdout], [1, '']);
+      assert.match(stderr, /^error cli-unwritable-file: cannot write the page /);
+      assert.ok(stderr.includes(hint), stderr);
+    }
+  }));
 
 test('the text of a graph that is broken is refused at its line', () =>
   inTemporaryFolder((folder) => {

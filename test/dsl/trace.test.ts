@@ -13,10 +13,12 @@ import {
   split,
   topk,
   trace,
+  traceCalls,
 } from 'ultramem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import bytesLm from '../../examples/bytes-lm/model.ts';
+import relatives from '../../examples/relatives.ts';
 import tuckerSoftmax from '../../examples/variants/tucker-softmax.ts';
 import { parse } from '../../src/ir/parse.ts';
 import { print } from '../../src/ir/print.ts';
@@ -141,6 +143,30 @@ test('excerpts are left out where the source cannot be read, and tabs keep the c
   const source = `${'\n'.repeat(line - 1)}\t\t${'x'.repeat(column)}`;
   const caret = error.render({ source: () => source }).split('\n')[3]!;
   assert.is(caret.indexOf('^'), caret.indexOf('\t') + column - 1);
+});
+
+test('the calls that led to a node: from the inside out, through presets and callbacks of the user', () => {
+  const { graph, calls } = traceCalls(relatives);
+  assert.equal(graph, trace(relatives));
+  const topk = graph.nodes.filter(({ op }) => op === 'topk').at(-1)!;
+  const path = calls
+    .get(topk.results[0]!.id)!
+    .map(({ file, preset }) => `${preset ? 'preset ' : ''}${file.split('/').at(-1)}`);
+  // PEER, called back by the decoder, which the model calls.
+  assert.equal(path.slice(0, 3), ['preset product-keys.ts', 'preset pkm.ts', 'preset peer.ts']);
+  assert.equal(
+    path.filter((file) => !file.startsWith('preset')),
+    ['relatives.ts', 'relatives.ts'],
+  );
+  assert.ok(path.indexOf('relatives.ts') < path.indexOf('preset decoder.ts'));
+  for (const { loc, results } of graph.nodes) {
+    const user = calls.get(results[0]!.id)!.find(({ preset }) => !preset)!;
+    assert.equal(
+      [loc!.line, loc!.column],
+      [user.line, user.column],
+      'the place of a node is the first call of the user',
+    );
+  }
 });
 
 test.run();

@@ -1,7 +1,7 @@
 // The package as a user installs it: packed, unpacked into another project, its command and its API at work there.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -56,6 +56,7 @@ test('holds what it needs and no tests', () => {
     'dist/index.d.ts',
     'native/cpu/linear.h',
     'templates/cpu/model.cc.hbs',
+    'templates/page/page.css',
   ])
     assert.ok(names.includes(name), name);
   assert.equal(
@@ -68,6 +69,15 @@ test('its command compiles a model of the project', () => {
   const command = join(project, 'node_modules/ultramem/bin/ultramem.js');
   const { name, dir } = JSON.parse(node(command, 'compile', 'model.ts', '--json')) as { name: string; dir: string };
   assert.equal([name, dir], ['installed', join(project, 'generated/installed')]);
+});
+
+test('its command writes the page of a model of the project', () => {
+  const command = join(project, 'node_modules/ultramem/bin/ultramem.js');
+  node(command, 'inspect', 'model.ts', '--html', 'page.html');
+  const page = readFileSync(join(project, 'page.html'), 'utf8');
+  assert.match(page, /<h1>installed<\/h1>/);
+  assert.ok(page.includes("m.output('y', linear(x, m.weight('w', [4, 8])));"), 'the line of the model');
+  assert.not.ok(page.includes(project), 'no path of this machine');
 });
 
 test('a program loads, compiles and runs the model', () => {

@@ -191,7 +191,7 @@ const launchOf = (reads: readonly string[], writes: readonly string[]): DeviceLa
   const updates = writes.filter((w) => reads.includes(w));
   return {
     ...{ kernel: 'any', header: 'any', constants: [], rows: { factor: 1, tokens: false }, scalars: [] },
-    ...{ grid: [1, 1, 1], block: [1, 1, 1], shared: 0, stream: 0, computes: '', loc: undefined },
+    ...{ grid: [1, 1, 1], block: [1, 1, 1], shared: 0, stream: 0, computes: '', nodes: [], loc: undefined },
     pointers: [
       ...reads.filter((r) => !updates.includes(r)).map(pointer('read')),
       ...writes.filter((w) => !updates.includes(w)).map(pointer('write')),

@@ -35,7 +35,7 @@ test('every pass is a file of its name with cases before and after', () => {
   // A file of src/passes that exports a function of its own name is a pass.
   const listed = new Set(pipeline.map(({ name }) => name));
   for (const name of files) {
-    const isPass = new RegExp(`export (?:const|function) ${name}\\b[^\\n]*\\(graph: Graph\\): Graph`);
+    const isPass = new RegExp(`export (?:const|function) ${name}\\b[^\\n]*\\(graph: Graph, trail\\?: Trail\\): Graph`);
     if (isPass.test(textOf(`src/passes/${name}.ts`))) assert.ok(listed.has(name), `${name} is not in the pipeline`);
   }
 });

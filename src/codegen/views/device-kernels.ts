@@ -59,7 +59,15 @@ export function kernelNames(step: DeviceStep): readonly string[] {
   return step.launches.map((launch) => names.get(launch)!);
 }
 
-export function kernelsView(step: DeviceStep, { model, source }: ScheduleNames): object {
+/** What templates/cuda/kernels.cu reads; each of `kernels` is also the view of templates/cuda/kernel. */
+export interface KernelsView {
+  readonly source: string;
+  readonly title: string;
+  readonly headers: readonly string[];
+  readonly kernels: readonly { readonly name: string }[];
+}
+
+export function kernelsView(step: DeviceStep, { model, source }: ScheduleNames): KernelsView {
   const { launches, minTokens, maxTokens } = step;
   const range = maxTokens === 1 ? 'one token' : `${minTokens} to ${maxTokens} tokens`;
   const task = step.name === 'sample' ? 'the choice' : 'a step';
@@ -72,7 +80,7 @@ export function kernelsView(step: DeviceStep, { model, source }: ScheduleNames):
   };
 }
 
-function kernelView({ name, body, launches }: Kernel): object {
+function kernelView({ name, body, launches }: Kernel) {
   const { template, constants, map, ...rest } = body;
   const compiledIn = [...(map.length === 0 ? [] : [`${name}_map`]), ...constants];
   const shapes = new Set(launches.map(({ pointers }) => comment(shapesOf(pointers.filter(isHeld)))));

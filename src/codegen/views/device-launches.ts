@@ -17,16 +17,27 @@ export function launchesView(plan: DevicePlan, source: string): object {
 /** Bytes to the count that a step's kernels take: how many tokens it has lies there, and behind it how many are to be chosen. */
 export const tokensAt = ({ name }: Pick<DeviceStep, 'name'>): number => (name === 'sample' ? 4 : 0);
 
-function launchTable(variant: DeviceStep, plan: DevicePlan): object {
+/** The rows of launches.cc for a step, and which of the arguments are whose. */
+export interface LaunchTable {
+  readonly name: string;
+  readonly launches: readonly string[];
+  readonly count: number;
+  readonly args: readonly string[];
+  readonly own: readonly { readonly first: number; readonly count: number }[];
+}
+
+export function launchTable(variant: DeviceStep, plan: DevicePlan): LaunchTable {
   const buffers = new Map(variant.buffers.map((b) => [b.name, b]));
   const args: string[] = [];
   const names = kernelNames(variant).map(stringLiteral);
+  const own: { first: number; count: number }[] = [];
   const launches = variant.launches.map((launch, i) => {
     const first = args.length;
     args.push(...launch.pointers.filter(isHeld).map((p) => argument(p, buffers, plan)));
     const count = tokensAt(variant);
     if (launch.rows.tokens && variant.maxTokens > 1)
       args.push(`{ Space::tokens, 0, ${count}, ${count}, 8, -1, false }`);
+    own.push({ first, count: args.length - first });
     const extent = (of: readonly number[]) => `{ ${of.join(', ')} }`;
     return `{ ${names[i]}, ${stringLiteral(placeOf(launch))}, ${extent(launch.grid)}, ${extent(launch.block)}, ${launch.shared}, ${first}, ${args.length - first}, ${launch.stream}, ${launch.after ?? -1} }`;
   });
@@ -35,6 +46,7 @@ function launchTable(variant: DeviceStep, plan: DevicePlan): object {
     launches,
     count: launches.length,
     args: args.length > 0 ? args : ['{ Space::none, 0, 0 }'],
+    own,
   };
 }
 

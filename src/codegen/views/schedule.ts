@@ -3,7 +3,7 @@
 import type { Buffer, Schedule, Variant } from '../../plan/types.ts';
 import { invariant } from '../../support/errors.ts';
 import { comment, elementType } from '../cpp.ts';
-import { launchView } from './launches.ts';
+import { type LaunchView, launchView } from './launches.ts';
 
 /** Launches between two looks at the cancel flag; a step of one token is over before anybody could set it. */
 const CANCEL_EVERY = 8;
@@ -13,7 +13,16 @@ export interface ScheduleNames {
   readonly source: string;
 }
 
-export function prepareView(schedule: Schedule, names: ScheduleNames): object {
+/** What templates/cpu/schedule.cc reads; each of `launches` is also the view of templates/cpu/launch. */
+export interface ScheduleView extends Shell {
+  readonly source: string;
+  readonly headers: readonly string[];
+  readonly scratch: readonly string[];
+  readonly locals: readonly string[];
+  readonly launches: readonly Pick<LaunchView, 'template' | 'header'>[];
+}
+
+export function prepareView(schedule: Schedule, names: ScheduleNames): ScheduleView {
   const title = `${names.model}, prepare: ${plural(schedule.launches.length, 'launch', 'launches')}, run once when weights load.`;
   return scheduleView(schedule, names, {
     function: 'prepare',
@@ -24,7 +33,7 @@ export function prepareView(schedule: Schedule, names: ScheduleNames): object {
   });
 }
 
-export function stepView(variant: Variant, names: ScheduleNames): object {
+export function stepView(variant: Variant, names: ScheduleNames): ScheduleView {
   const { minTokens, maxTokens } = variant;
   const one = maxTokens === 1;
   const range = one ? 'one token' : `${minTokens} to ${maxTokens} tokens`;
@@ -45,7 +54,7 @@ interface Shell {
   readonly tokens: string;
 }
 
-function scheduleView(schedule: Schedule, names: ScheduleNames, shell: Shell): object {
+function scheduleView(schedule: Schedule, names: ScheduleNames, shell: Shell): ScheduleView {
   const launches = schedule.launches.map((launch, i) => ({
     ...launchView(launch),
     locals: schedule.buffers.filter((b) => b.first === i).map((b) => pointerDeclaration(b, shell.argsType)),

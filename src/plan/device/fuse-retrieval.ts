@@ -58,7 +58,7 @@ export function fuseRetrieval(
     replaced.set(second!, [pairOf(row, col, second!)]);
     if (row.merge === undefined || col.merge === undefined) continue;
     for (const merge of [row.merge, col.merge]) replaced.set(merge, []);
-    replaced.set(rescore, [merging(rescore, viewOf(row.merge, 'partial'), viewOf(col.merge, 'partial'))]);
+    replaced.set(rescore, [merging(rescore, row.merge, col.merge)]);
   }
   return launches.flatMap((launch) => replaced.get(launch) ?? [launch]);
 }
@@ -73,16 +73,21 @@ function pairOf(row: Side, col: Side, later: DeviceLaunch): DeviceLaunch {
     pointers: [...pointers(row, 'row'), ...pointers(col, 'col')],
     grid: [x, 2 * y, z],
     computes: `${row.scores.computes}; ${col.scores.computes}`,
+    nodes: [...row.scores.nodes, ...col.scores.nodes],
   };
 }
 
 /** The rescore, reading partial lists; its last constants are the number of parts and the floats per load. */
-function merging(rescore: DeviceLaunch, row: View, col: View): DeviceLaunch {
-  const parts = row.shape[2] as number;
-  const partials: Readonly<Record<string, View>> = { rowIndex: row, colIndex: col };
+function merging(rescore: DeviceLaunch, row: DeviceLaunch, col: DeviceLaunch): DeviceLaunch {
+  const partials: Readonly<Record<string, View>> = {
+    rowIndex: viewOf(row, 'partial'),
+    colIndex: viewOf(col, 'partial'),
+  };
+  const parts = partials.rowIndex!.shape[2] as number;
   return {
     ...rescore,
     constants: rescore.constants.with(-2, parts),
     pointers: rescore.pointers.map((p) => ({ ...p, view: partials[p.name] ?? p.view })),
+    nodes: [...row.nodes, ...col.nodes, ...rescore.nodes],
   };
 }

@@ -1,6 +1,6 @@
 // A kernel launch on a device, as final data: which function of native/cuda, its constants, its pointers, its shape.
 
-import type { Loc, Type } from '../../ir/graph.ts';
+import type { Loc, Type, ValueId } from '../../ir/graph.ts';
 import type { Kernel } from '../launch.ts';
 import type { Count, Launch, SampleStep, Variant, View } from '../types.ts';
 
@@ -43,6 +43,8 @@ export interface DeviceLaunch {
   /** Latest launch of the other stream that must be done before it, where its stream has not waited for that already. */
   readonly after?: number;
   readonly computes: string;
+  /** As those of a launch of the plan. */
+  readonly nodes: readonly ValueId[];
   readonly loc: Loc | undefined;
 }
 
@@ -58,7 +60,9 @@ export interface DeviceScheduler {
   /** Memory for something that is no value of the graph: partial results. */
   temporary(base: string, type: Type): View;
   emit(
-    launch: Omit<DeviceLaunch, 'computes' | 'loc' | 'shared' | 'stream' | 'after'> & { readonly shared?: number },
+    launch: Omit<DeviceLaunch, 'computes' | 'nodes' | 'loc' | 'shared' | 'stream' | 'after'> & {
+      readonly shared?: number;
+    },
   ): void;
   /** Records a choice with its reason. */
   decide(subject: string, choice: string, reason: string): void;

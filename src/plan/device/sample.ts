@@ -54,6 +54,7 @@ export function planSampling(
     shared: 0,
     stream: 0,
     computes: 'a token from each row of logits that is asked for',
+    nodes: [],
     loc: nodes.find(({ results }) => results.some(({ id }) => id === outputs[index]!.id))?.loc,
   };
   return { name: 'sample', minTokens: 1, maxTokens, launches: [launch], buffers, bytes: 0 };

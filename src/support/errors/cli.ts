@@ -12,6 +12,22 @@ export function unreadableFile(path: string, what: string, cause: unknown): Ultr
   });
 }
 
+/** A file named on the command line cannot be written. */
+export function unwritableFile(path: string, what: string, cause: unknown): UltramemError {
+  const reason = (cause as NodeJS.ErrnoException)?.code ?? String(cause);
+  const hints: Readonly<Record<string, string>> = {
+    ENOENT: 'Its folder does not exist: make it first, or name another.',
+    EISDIR: 'It is a folder: name a file in it.',
+    ENOTDIR: 'Part of the path is a file: name another.',
+    ENOSPC: 'The disk is full.',
+  };
+  return new UltramemError('cli-unwritable-file', `cannot write the ${what} ${path}: ${reason}`, {
+    hint: hints[reason] ?? 'Check the permissions of its folder.',
+    cause,
+    details: { path },
+  });
+}
+
 /** A JSON file named on the command line is not JSON. */
 export function badJson(path: string, what: string, cause: unknown): UltramemError {
   return new UltramemError('cli-bad-json', `the ${what} ${path} is not JSON: ${(cause as Error).message}`, {
