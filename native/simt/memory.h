@@ -26,9 +26,8 @@ struct Global {
 static Global global;
 
 inline void reserve_sectors() {
-  if (global.loaded) return;
-  global.loaded = reinterpret_cast<uint32_t*>(reserve(kGlobalBytes / 8, 4096));
-  global.stored = reinterpret_cast<uint32_t*>(reserve(kGlobalBytes / 8, 4096));
+  if (!global.loaded) global.loaded = reinterpret_cast<uint32_t*>(reserve(kGlobalBytes / 8, 4096));
+  if (!global.stored) global.stored = reinterpret_cast<uint32_t*>(reserve(kGlobalBytes / 8, 4096));
 }
 
 struct Allocation {
@@ -39,17 +38,39 @@ struct Allocation {
 struct Heap {
   std::mutex mutex;
   std::map<uintptr_t, Allocation> used;
-  std::map<uintptr_t, size_t> free;  // ranges by their first address
+  std::map<uintptr_t, size_t> free;  // ranges by their first address; none before the first allocation
 };
+// Lives for ever: threads may run on while the process ends.
 inline Heap& heap() {
-  static Heap h;
-  if (!global.base) {
-    global.base = reinterpret_cast<uintptr_t>(reserve(kGlobalBytes, 4096));
-    global.state = reinterpret_cast<uint8_t*>(reserve(kGlobalBytes / 4, 4096));
-    global.cells = reinterpret_cast<Cell*>(reserve(kGlobalBytes * 4, 4096));
-    h.free[global.base + 4096] = kGlobalBytes - 4096;
-  }
+  static Heap& h = *new Heap;
   return h;
+}
+
+// Under the heap's mutex.
+inline void reserve_global(Heap& h) {
+  if (global.base) return;
+  if (!global.state) global.state = reinterpret_cast<uint8_t*>(reserve(kGlobalBytes / 4, 4096));
+  if (!global.cells) global.cells = reinterpret_cast<Cell*>(reserve(kGlobalBytes * 4, 4096));
+  global.base = reinterpret_cast<uintptr_t>(reserve(kGlobalBytes, 4096));
+  h.free[global.base + 4096] = kGlobalBytes - 4096;
+}
+
+// Under the heap's mutex, when nothing is allocated.
+inline void give_back_global(Heap& h) {
+  h.free.clear();
+  char* base = reinterpret_cast<char*>(std::exchange(global.base, 0));
+  give_back(base, kGlobalBytes);
+  give_back(global.state, kGlobalBytes / 4);
+  give_back(global.cells, kGlobalBytes * 4);
+  give_back(global.loaded, kGlobalBytes / 8);
+  give_back(global.stored, kGlobalBytes / 8);
+}
+
+// Pages that lie within [at, at + bytes) hold zeros again, and no memory.
+inline void forget_pages(void* at, size_t bytes) {
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(at) + 4095) & ~uintptr_t(4095);
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(at) + bytes) & ~uintptr_t(4095);
+  if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
 }
 
 inline void set_state(uintptr_t at, size_t bytes, bool allocated, bool filled) {
@@ -64,6 +85,7 @@ inline size_t range_of(size_t bytes) { return (bytes + 255) / 256 * 256 + kGuard
 void* allocate(size_t bytes, const char* what) {
   Heap& h = heap();
   std::lock_guard<std::mutex> lock(h.mutex);
+  reserve_global(h);
   const size_t range = range_of(bytes);
   for (auto it = h.free.begin(); it != h.free.end(); ++it) {
     if (it->second < range) continue;
@@ -85,8 +107,13 @@ void release(void* pointer) {
   uintptr_t at = reinterpret_cast<uintptr_t>(pointer);
   const auto found = h.used.find(at);
   if (found == h.used.end()) return;
-  size_t range = range_of(found->second.bytes);
-  set_state(at, found->second.bytes, false, false);
+  const size_t bytes = found->second.bytes;
+  size_t range = range_of(bytes);
+  const uintptr_t offset = at - global.base;
+  set_state(at, bytes, false, false);
+  forget_pages(pointer, bytes);
+  forget_pages(global.cells + offset / 4, bytes / 4 * sizeof(Cell));
+  forget_pages(global.state + offset / 4, bytes / 4);
   h.used.erase(found);
   const auto after = h.free.lower_bound(at);
   if (after != h.free.begin()) {
