@@ -28,7 +28,7 @@ export async function bitsPerByte(
     using session = new Session(loaded.openEngine(sessionSymbols(loaded.model, { maxSequences: 1 })));
     let [nats, bytes] = [0, 0];
     for (let begin = 0; begin + width <= text.length && width > 0; begin += width) {
-      options.onProgress?.('bits per byte', begin / text.length);
+      options.onProgress?.({ stage: 'bits per byte', done: begin, total: text.length });
       const targets = text.subarray(begin, begin + width);
       const { logits } = await session.forward(
         {

@@ -19,6 +19,7 @@ import {
   type WeightsLike,
 } from './runtime/index.ts';
 import { isAvoidable } from './support/errors/cuda.ts';
+import type { OnProgress } from './support/progress.ts';
 
 export interface OpenOptions {
   /** `auto`: cuda where this machine has what it takes, else cpu; `onTarget` hears which, and why. */
@@ -36,7 +37,7 @@ export interface OpenOptions {
   /** What to note of every step. */
   readonly observe?: Observe | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: (stage: string, fraction?: number) => void;
+  readonly onProgress?: OnProgress | undefined;
   /** What `auto` came to. Default: a warning of the process, so that it is never silent. */
   readonly onTarget?: (target: 'cpu' | 'cuda', why: string) => void;
 }
@@ -82,7 +83,7 @@ async function openOn(target: FixedTarget, model: Model, weights: WeightsLike, o
       engine.dispose();
       loaded.dispose();
     };
-    return new Session({ ...engine, dispose });
+    return new Session({ ...engine, dispose, [Symbol.dispose]: dispose });
   } catch (error) {
     loaded.dispose();
     throw error;
@@ -126,7 +127,7 @@ export async function loadCompiled(model: Model, weights: WeightsLike, options: 
   }
   return loadNative(addon, weights, {
     signal,
-    onProgress: (fraction) => onProgress?.('loading weights', fraction),
+    onProgress,
     tokenizer: model.meta.tokenizer,
     ...(threads !== undefined && { threads }),
   });
@@ -134,12 +135,11 @@ export async function loadCompiled(model: Model, weights: WeightsLike, options: 
 
 async function interpreted(model: Model, weights: WeightsLike, options: OpenOptions): Promise<LoadedModel> {
   const { taps, precision, tables, signal, onProgress } = options;
-  onProgress?.('loading weights');
   const asked = taps === undefined ? {} : { taps };
   // What is stored narrow follows from fusion, whose taps are outputs.
   if (precision === 'bf16' || tables !== undefined) {
     const graph = fusedGraph(trace(model), { precision, tables, target: 'simt', ...asked });
-    return loadInterpreted(graph, weights, { signal });
+    return loadInterpreted(graph, weights, { signal, onProgress });
   }
-  return loadInterpreted(trace(model), weights, { signal, ...asked });
+  return loadInterpreted(trace(model), weights, { signal, onProgress, ...asked });
 }

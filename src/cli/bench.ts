@@ -82,7 +82,7 @@ export function benchVerb(terminal: Terminal): Command {
       const result = await bench(await readModel(terminal, file, flags), {
         ...flags,
         signal: terminal.signal,
-        onProgress: (stage, fraction) => terminal.progress(stage, fraction),
+        onProgress: terminal.progress,
       });
       if (json) return terminal.printJson(result);
       terminal.print(text(result));

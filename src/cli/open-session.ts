@@ -19,7 +19,7 @@ export interface SessionFlags {
 /** Loads the model file with its config. */
 export async function readModel(terminal: Terminal, file: string, flags: { readonly config?: string }): Promise<Model> {
   const { loadModel } = await import('../compile.ts');
-  terminal.progress('reading the model');
+  terminal.progress({ stage: 'reading the model' });
   return loadModel(file, readConfig(flags.config));
 }
 
@@ -42,6 +42,6 @@ export async function openSession(
     onTarget: tellTarget(terminal),
     observe,
     signal: terminal.signal,
-    onProgress: (stage, fraction) => terminal.progress(stage, fraction),
+    onProgress: terminal.progress,
   });
 }

@@ -2,6 +2,7 @@
 
 export { type DType, dtypeBytes } from '../support/dtype.ts';
 export { UltramemError } from '../support/errors.ts';
+export type { OnProgress, Progress } from '../support/progress.ts';
 export { type HostArrays, type Tensor, tensor, zeros } from '../support/tensor.ts';
 export { CompiledModel, type CompiledModelOptions, type Opened, openNative, requireAddon } from './compiled-model.ts';
 export {
