@@ -203,7 +203,7 @@ class Loaded {
     load.progress.stage = LoadProgress::moving;
     device_ = std::move(device);
     const auto upload = [&](const void* from) {
-      constexpr size_t kPiece = size_t{64} << 20;
+      constexpr size_t kPiece = size_t{16} << 20;
       for (size_t begin = 0, end; begin < on_device_.back().bytes(); begin = end) {
         load.go_on();
         end = std::min(on_device_.back().bytes(), begin + kPiece);

@@ -66,18 +66,23 @@ inline void give_back_global(Heap& h) {
   give_back(global.stored, kGlobalBytes / 8);
 }
 
-// Pages that lie within [at, at + bytes) hold zeros again, and no memory.
-inline void forget_pages(void* at, size_t bytes) {
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(at) + 4095) & ~uintptr_t(4095);
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(at) + bytes) & ~uintptr_t(4095);
-  if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+// Zeros, for which whole pages need no memory.
+inline void forget(void* at, size_t bytes) {
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(at), end = begin + bytes;
+  const uintptr_t first = (begin + 4095) & ~uintptr_t(4095), last = end & ~uintptr_t(4095);
+  if (last <= first || madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) != 0) {
+    std::memset(at, 0, bytes);
+    return;
+  }
+  std::memset(at, 0, first - begin);
+  std::memset(reinterpret_cast<void*>(last), 0, end - last);
 }
 
-inline void set_state(uintptr_t at, size_t bytes, bool allocated, bool filled) {
+// Allocated, and written by nobody.
+inline void set_allocated(uintptr_t at, size_t bytes) {
   uint8_t* state = global.state + (at - global.base) / 4;
-  const auto bits = [&](unsigned mask) { return uint8_t((allocated ? mask << 4 : 0) | (filled ? mask : 0)); };
-  std::memset(state, bits(15), bytes / 4);
-  if (bytes % 4) state[bytes / 4] = bits((1u << bytes % 4) - 1);
+  std::memset(state, 15 << 4, bytes / 4);
+  if (bytes % 4) state[bytes / 4] = uint8_t(((1u << bytes % 4) - 1) << 4);
 }
 
 inline size_t range_of(size_t bytes) { return (bytes + 255) / 256 * 256 + kGuard; }
@@ -94,7 +99,7 @@ void* allocate(size_t bytes, const char* what) {
     h.free.erase(it);
     if (left) h.free[at + range] = left;
     h.used[at] = {bytes, what};
-    set_state(at, bytes, true, false);
+    set_allocated(at, bytes);
     return reinterpret_cast<void*>(at);
   }
   throw std::bad_alloc();
@@ -109,11 +114,10 @@ void release(void* pointer) {
   if (found == h.used.end()) return;
   const size_t bytes = found->second.bytes;
   size_t range = range_of(bytes);
-  const uintptr_t offset = at - global.base;
-  set_state(at, bytes, false, false);
-  forget_pages(pointer, bytes);
-  forget_pages(global.cells + offset / 4, bytes / 4 * sizeof(Cell));
-  forget_pages(global.state + offset / 4, bytes / 4);
+  const size_t word = (at - global.base) / 4, words = (bytes + 3) / 4;
+  forget(pointer, bytes);
+  forget(global.cells + word, words * sizeof(Cell));
+  forget(global.state + word, words);
   h.used.erase(found);
   const auto after = h.free.lower_bound(at);
   if (after != h.free.begin()) {
