@@ -20,7 +20,7 @@ const layer: Model = model('bench-layer', (m) => {
   const x = m.input('x', [m.symbol('T'), sizes.width]);
   m.output('y', ultramemV1(m, x, sizes));
 });
-const onProgress = (stage: string): void => {
+const onProgress = ({ stage }: { readonly stage: string }): void => {
   if (stage.startsWith('counting')) console.error(stage);
 };
 const fused = await profile(layer, { tokens, weights, onProgress });

@@ -110,7 +110,7 @@ async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {
         flags.target,
       ],
       ...['--model', `${EXAMPLE}/model.ts`, '--weights', `${EXAMPLE}/ultramem-bytes.safetensors`],
-      ...['--out', fromRoot('out/bench/server'), '--max-sequences', `${sequences}`, '--timeout', '600'],
+      ...['--max-sequences', `${sequences}`, '--timeout', '600'],
       ...(flags.threads === undefined ? [] : ['--threads', `${flags.threads}`]),
     ],
     { cwd: fromRoot('bench'), stdio: ['ignore', 'pipe', 'inherit'] },

@@ -46,7 +46,7 @@ export async function bitsPerByte(
     using session = new Session(loaded.openEngine(sessionSymbols(loaded.model, { maxSequences: 1 })));
     let [nats, at] = [0, first];
     for (; at + width <= ids.length && width > 0; at += width) {
-      options.onProgress?.('bits per byte', at / ids.length);
+      options.onProgress?.({ stage: 'bits per byte', done: at, total: ids.length });
       const targets = ids.subarray(at, at + width);
       const before = begin.length > 0 ? begin : ids.subarray(at - 1, at);
       const tokens = Int32Array.of(...before, ...targets.subarray(0, -1));

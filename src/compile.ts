@@ -111,7 +111,7 @@ export function translate(model: Model, options: TranslateOptions = {}): Stages 
  * @throws DiagnosticsError for faults in the model, UltramemError for shapes without a kernel and for the machine's faults
  */
 export async function compile(model: Model, options: CompileOptions = {}): Promise<Built> {
-  options.onProgress?.('translating');
+  options.onProgress?.({ stage: 'translating' });
   const stages = translate(model, options);
   await dumpStages(stages.files);
   const outDir = resolve(options.outDir ?? `generated/${model.name}`);

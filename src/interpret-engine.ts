@@ -3,10 +3,19 @@
 import type { Graph, Type } from './ir/graph.ts';
 import { Interpreter, type Settle } from './ir/interpret.ts';
 import type { DescribedTensor, Engine, LoadedModel, ModelDescription, SymbolValues } from './runtime/index.ts';
+import { followLoad } from './runtime/load-progress.ts';
 import { type MemoryUse, noWeights, statesBytes } from './runtime/memory.ts';
-import { type MatchOptions, matchWeights, readWeights, type WeightsLike } from './runtime/weights.ts';
+import {
+  type MatchedWeights,
+  type MatchOptions,
+  matchWeights,
+  readWeights,
+  storedBytes,
+  type WeightsLike,
+} from './runtime/weights.ts';
 import { aborted, disposed, stepFailed } from './support/errors/session.ts';
 import { UltramemError } from './support/errors.ts';
+import type { OnProgress } from './support/progress.ts';
 import type { Tensor } from './support/tensor.ts';
 
 export interface InterpretOptions extends MatchOptions {
@@ -15,6 +24,8 @@ export interface InterpretOptions extends MatchOptions {
   /** See StepOptions of the interpreter. */
   readonly settle?: Settle | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** As of LoadOptions; bytes are those that the file stores. */
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** What sessions know of a model, from its graph. */
@@ -56,7 +67,11 @@ export async function loadInterpreted(
   const model = describeGraph(graph, options);
   const matched = await matchWeights(model, weights, options);
   if (options.signal?.aborted) throw aborted('loading weights', options.signal.reason);
-  let read: Map<string, Tensor> | undefined = await readWeights(matched);
+  let read: Map<string, Tensor> | undefined = await readFollowed(matched, options);
+  if (options.signal?.aborted) throw aborted('loading weights', options.signal.reason);
+  const dispose = () => {
+    read = undefined;
+  };
   return {
     model,
     get bytes() {
@@ -73,10 +88,25 @@ export async function loadInterpreted(
       });
       return openEngine(model, new Interpreter(graph, { weights: read, symbols }), symbols, memory, options);
     },
-    dispose() {
-      read = undefined;
-    },
+    dispose,
+    [Symbol.dispose]: dispose,
   };
+}
+
+function readFollowed(matched: MatchedWeights, { signal, onProgress }: InterpretOptions): Promise<Map<string, Tensor>> {
+  const given = new AbortController();
+  const stop = signal === undefined ? given.signal : AbortSignal.any([signal, given.signal]);
+  const total = storedBytes(matched);
+  let done = 0;
+  const onBytes = (count: number): void => {
+    done += count;
+  };
+  return followLoad(
+    () => readWeights(matched, { signal: stop, onBytes }),
+    () => ({ stage: 'reading weights', done, total }),
+    () => given.abort(),
+    onProgress,
+  );
 }
 
 const bytesOf = (tensors: ReadonlyMap<string, Tensor>): number =>
@@ -90,6 +120,9 @@ function openEngine(
   { taps = false, settle }: InterpretOptions,
 ): Engine {
   let gone = false;
+  const dispose = () => {
+    gone = true;
+  };
   return {
     model,
     symbols,
@@ -115,8 +148,7 @@ function openEngine(
         data.copyWithin(to * size, from * size, (from + 1) * size);
       }
     },
-    dispose() {
-      gone = true;
-    },
+    dispose,
+    [Symbol.dispose]: dispose,
   };
 }

@@ -1,4 +1,4 @@
-// A model and its weights → a session, on any target: what the command runs models with.
+// A model and its weights → a session, on any target, in one call: what the command runs models with, and the public face `ultramem/open`.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { compile, fusedGraph, type Model, type Precision, type TableType, trace 
 import { describeGraph, loadInterpreted } from './interpret-engine.ts';
 import { cudaObstacle } from './machine.ts';
 import {
+  type BatchOptions,
   type LoadedModel,
   loadNative,
   type ModelDescription,
@@ -19,8 +20,9 @@ import {
   type WeightsLike,
 } from './runtime/index.ts';
 import { isAvoidable } from './support/errors/cuda.ts';
+import type { OnProgress } from './support/progress.ts';
 
-export interface OpenOptions {
+export interface OpenOptions extends BatchOptions {
   /** `auto`: cuda where this machine has what it takes, else cpu; `onTarget` hears which, and why. */
   readonly target: 'auto' | 'cpu' | 'cuda' | 'simt' | 'interpreter';
   readonly march?: string | undefined;
@@ -29,14 +31,14 @@ export interface OpenOptions {
   readonly precision?: Precision | undefined;
   /** See CompileOptions; the interpreter takes them as it takes bf16. */
   readonly tables?: TableType | undefined;
-  /** Sequences that the session holds at once. */
-  readonly maxSequences: number;
+  /** Sequences that the session holds at once; default as SessionOptions. */
+  readonly maxSequences?: number;
   /** Gives taps as further outputs: all of them on the interpreter, those that fusion keeps on cpu. */
   readonly taps?: boolean;
   /** What to note of every step. */
   readonly observe?: Observe | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: (stage: string, fraction?: number) => void;
+  readonly onProgress?: OnProgress | undefined;
   /** What `auto` came to. Default: a warning of the process, so that it is never silent. */
   readonly onTarget?: (target: 'cpu' | 'cuda', why: string) => void;
 }
@@ -77,12 +79,16 @@ async function openOn(target: FixedTarget, model: Model, weights: WeightsLike, o
     ? interpreted(model, weights, options)
     : loadCompiled(model, weights, { ...options, target }));
   try {
-    const engine = loaded.openEngine(sessionSymbols(loaded.model, { maxSequences }), threads, options.observe);
+    const engine = loaded.openEngine(
+      sessionSymbols(loaded.model, maxSequences === undefined ? {} : { maxSequences }),
+      threads,
+      options.observe,
+    );
     const dispose = (): void => {
       engine.dispose();
       loaded.dispose();
     };
-    return new Session({ ...engine, dispose });
+    return new Session({ ...engine, dispose, [Symbol.dispose]: dispose }, options);
   } catch (error) {
     loaded.dispose();
     throw error;
@@ -126,7 +132,7 @@ export async function loadCompiled(model: Model, weights: WeightsLike, options: 
   }
   return loadNative(addon, weights, {
     signal,
-    onProgress: (fraction) => onProgress?.('loading weights', fraction),
+    onProgress,
     tokenizer: model.meta.tokenizer,
     ...(threads !== undefined && { threads }),
   });
@@ -134,12 +140,11 @@ export async function loadCompiled(model: Model, weights: WeightsLike, options: 
 
 async function interpreted(model: Model, weights: WeightsLike, options: OpenOptions): Promise<LoadedModel> {
   const { taps, precision, tables, signal, onProgress } = options;
-  onProgress?.('loading weights');
   const asked = taps === undefined ? {} : { taps };
   // What is stored narrow follows from fusion, whose taps are outputs.
   if (precision === 'bf16' || tables !== undefined) {
     const graph = fusedGraph(trace(model), { precision, tables, target: 'simt', ...asked });
-    return loadInterpreted(graph, weights, { signal });
+    return loadInterpreted(graph, weights, { signal, onProgress });
   }
-  return loadInterpreted(trace(model), weights, { signal, ...asked });
+  return loadInterpreted(trace(model), weights, { signal, onProgress, ...asked });
 }

@@ -7,6 +7,7 @@ import { openSafetensors, openTensor, type StoredTensor, type TensorBytes } from
 import { composeSafetensors, type TensorEntry, type WriteBytes } from './runtime/safetensors-write.ts';
 import { type QuantisedDType, scaleName } from './support/dtype.ts';
 import { weightsNotFinite, weightsNothingToQuantise, weightsQuantisedTwice } from './support/errors/weights.ts';
+import type { OnProgress } from './support/progress.ts';
 
 export interface QuantiseOptions {
   /** What value tables become, a scale per row; undefined: they stay as they are. */
@@ -19,7 +20,7 @@ export interface QuantiseOptions {
    */
   readonly tensors?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((stage: string, fraction: number) => void) | undefined;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** What was made of a tensor. */
@@ -85,7 +86,7 @@ export async function quantiseWeights(from: string, to: string, options: Quantis
       const took = (count: number): void => {
         options.signal?.throwIfAborted();
         done += count;
-        options.onProgress?.(tensor.name, done / bytesBefore);
+        options.onProgress?.({ stage: tensor.name, done, total: bytesBefore });
       };
       const choice = chosen.get(tensor.name);
       if (choice === undefined) await copyBytes(bytes, tensor, write, took);

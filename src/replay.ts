@@ -13,10 +13,11 @@ import { instrumentedFlags, numericFlags } from './codegen/simt-flags.ts';
 import { readSwitch } from './support/env.ts';
 import { compileFailed } from './support/errors/build.ts';
 import { replayFailed } from './support/errors/trace.ts';
+import type { OnProgress } from './support/progress.ts';
 
 export interface ReplayOptions {
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((stage: string) => void) | undefined;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** A buffer whose bytes came out otherwise. */
@@ -52,12 +53,12 @@ export interface Replayed {
  * and those of finding a compiler
  */
 export async function replay(folder: string, options: ReplayOptions = {}): Promise<Replayed> {
-  options.onProgress?.('reading the trace');
+  options.onProgress?.({ stage: 'reading the trace' });
   const trace = await readTrace(folder);
   const kernels = [...new Map(trace.launches.map(({ kernel, place }) => [kernel, { kernel, place }])).values()];
-  options.onProgress?.('compiling');
+  options.onProgress?.({ stage: 'compiling' });
   const program = await compileReplay(trace, kernels, options.signal);
-  options.onProgress?.('running');
+  options.onProgress?.({ stage: 'running' });
   const scratch = await mkdtemp(join(tmpdir(), 'ultramem-replay-'));
   try {
     const job = join(scratch, 'job');

@@ -2,15 +2,15 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Precision, TableType } from 'ultramem/compile';
+import type { OpenOptions } from 'ultramem/open';
 
 export interface Options {
   readonly model: string;
   readonly weights: string;
   readonly config?: string;
-  readonly target: 'cpu' | 'cuda' | 'simt';
+  readonly target: OpenOptions['target'];
   readonly precision?: Precision;
   readonly tables?: TableType;
-  readonly out?: string;
   readonly tokenizer?: string;
   readonly threads?: number;
   readonly host: string;
@@ -44,13 +44,16 @@ export function readOptions(argv: readonly string[]): Options {
     .requiredOption('--model <file>', 'TypeScript file of the model')
     .requiredOption('--weights <path>', 'safetensors file, index of shards, or folder')
     .option('--config <file>', 'JSON handed to the model file when its default export is a function')
-    .addOption(new Option('--target <target>', 'what runs the model').choices(['cpu', 'cuda', 'simt']).default('cpu'))
+    .addOption(
+      new Option('--target <target>', 'what runs the model')
+        .choices(['auto', 'cpu', 'cuda', 'simt', 'interpreter'])
+        .default('cpu'),
+    )
     .addOption(new Option('--precision <type>', 'how floats are stored (default: f32)').choices(['f32', 'bf16']))
     .addOption(
       new Option('--tables <type>', 'how tables are stored (default: by --precision)').choices(['int8', 'fp8']),
     )
     .option('--tokenizer <path>', 'tokenizer.json or its folder, for models that do not read bytes')
-    .option('--out <folder>', 'folder of the compiled model (default: generated/<name>)')
     .addOption(number('--threads <n>', 'threads per step (default: one per core)', 1, 1024))
     .option('--host <address>', 'address to listen on; any but a loopback address is open to others', '127.0.0.1')
     .addOption(number('--port <n>', 'port to listen on; 0 takes a free one', 0, 65535).default(8080))

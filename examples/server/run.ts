@@ -1,11 +1,13 @@
 // The server as a process: compiles a model, loads its weights, listens, and ends cleanly.
 
+import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { DiagnosticsError, UltramemError } from 'ultramem';
-import { loadTokenizer } from 'ultramem/runtime';
+import { loadModel } from 'ultramem/compile';
+import { openModel } from 'ultramem/open';
+import { loadTokenizer, type Progress } from 'ultramem/runtime';
 import { createApp } from './app.ts';
-import { openModel } from './open-model.ts';
 import type { Options } from './options.ts';
 import { serve } from './served-model.ts';
 import { drain } from './shutdown.ts';
@@ -31,8 +33,17 @@ export async function run(options: Options): Promise<void> {
 
 async function serveUntil(signal: AbortSignal, options: Options): Promise<void> {
   const { host, port, grace, maxBody, log, maxTokens, maxWaiting, timeout, name } = options;
-  await using model = await openModel({ ...options, signal, onProgress: showProgress });
-  const served = serve(model.session, {
+  showProgress({ stage: 'reading the model' });
+  const config: unknown = options.config === undefined ? undefined : JSON.parse(await readFile(options.config, 'utf8'));
+  const model = await loadModel(options.model, config);
+  const onTarget = (target: string, why: string) => console.error(`target ${target}: ${why}`);
+  await using session = await openModel(model, options.weights, {
+    ...options,
+    signal,
+    onProgress: showProgress,
+    onTarget,
+  });
+  const served = serve(session, {
     ...{ maxWaiting, timeout },
     ...(name !== undefined && { id: name }),
     ...(maxTokens !== undefined && { maxTokens }),
@@ -54,9 +65,11 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
-function showProgress(stage: string, fraction?: number): void {
+function showProgress({ stage, done, total }: Progress): void {
   if (!process.stderr.isTTY) return;
-  process.stderr.write(`\r\x1b[K${stage}${fraction === undefined ? '' : ` ${Math.round(100 * fraction)} %`}`);
+  process.stderr.write(
+    `\r\x1b[K${stage}${done === undefined || !total ? '' : ` ${Math.floor((100 * done) / total)} %`}`,
+  );
 }
 
 function endProgress(): void {

@@ -123,6 +123,7 @@ constexpr TensorSpec states[] = {
 };
 
 constexpr size_t prepared_bytes = 11255936, prepare_scratch_bytes = 2211840;
+constexpr uint64_t prepare_work = 13222144;
 
 }  // namespace
 
@@ -139,7 +140,7 @@ const Model& ultramem_model() {
       outputs, 1,
       weights, 72,
       states, 12,
-      prepared_bytes, prepare_scratch_bytes, largest({ prepare_scratch, step_one_scratch, step_few_scratch, step_many_scratch }),
+      prepared_bytes, prepare_scratch_bytes, prepare_work, largest({ prepare_scratch, step_one_scratch, step_few_scratch, step_many_scratch }),
       prepare, variants, 3, nullptr,
   };
   return model;

@@ -36,6 +36,7 @@ void prepare(const PrepareArgs& args) {
   const float* const w_transformer_mem_blocks_0_keys_norm_weight = static_cast<const float*>(args.weights[20]);  // f32[48]
   float* const p_norm_57 = reinterpret_cast<float*>(args.scratch + 1327104);  // f32[2,2,192,2,48]
   rms_norm<48>(pool, 1536, p_transformer_mem_blocks_0_keys_rows, 48, w_transformer_mem_blocks_0_keys_norm_weight, 0.00001f, p_norm_57, 48);
+  if (args.stops(1253376)) return;
 
   // %concat_64 = concat %reshape_62, %reshape_63 : f32[2,2,2,2] (model.ts:29:49)
   const float* const w_transformer_mem_blocks_0_tucker_core_0 = static_cast<const float*>(args.weights[21]);  // f32[2,2,2]
@@ -80,6 +81,7 @@ void prepare(const PrepareArgs& args) {
   const float* const w_transformer_mem_blocks_1_keys = static_cast<const float*>(args.weights[46]);  // f32[2,2,192,48,2]
   float* const p_transformer_mem_blocks_1_keys_rows = reinterpret_cast<float*>(args.scratch + 1622016);  // f32[2,2,192,2,48]
   copy<Ints<768, 2, 48>, Ints<96, 1, 2>, Ints<96, 48, 1>, float, float>(pool, 1, w_transformer_mem_blocks_1_keys, 0, p_transformer_mem_blocks_1_keys_rows, 0);
+  if (args.stops(1106048)) return;
 
   // %norm_165 = norm %transpose_164, @transformer.mem_blocks.1.keys_norm.weight : f32[2,2,192,2,48] (model.ts:29:49)
   const float* const w_transformer_mem_blocks_1_keys_norm_weight = static_cast<const float*>(args.weights[47]);  // f32[48]
@@ -130,6 +132,7 @@ void prepare(const PrepareArgs& args) {
   const float* const w_transformer_blocks_0_ff_proj_weight = static_cast<const float*>(args.weights[7]);  // f32[768,192]
   float* const p_transformer_blocks_0_ff_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 884864);  // f32[147456]
   pack_linear(pool, 768, 192, w_transformer_blocks_0_ff_proj_weight, 192, 1, p_transformer_blocks_0_ff_proj_weight_packed);
+  if (args.stops(1622144)) return;
 
   // %einsum_23 = einsum %elementwise_22, @transformer.blocks.0.ff_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_0_ff_out_weight = static_cast<const float*>(args.weights[8]);  // f32[192,384]
@@ -149,6 +152,7 @@ void prepare(const PrepareArgs& args) {
   // %projections = einsum %add_norm_41_1, %weights : f32[T,864] (model.ts:29:49)
   float* const p_weights_packed = reinterpret_cast<float*>(args.prepared + 2359424);  // f32[172032]
   pack_linear(pool, 864, 192, p_weights, 192, 1, p_weights_packed);
+  if (args.stops(1572864)) return;
 
   // %einsum_47 = einsum %elementwise_46, @transformer.blocks.1.ff_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_1_ff_out_weight = static_cast<const float*>(args.weights[16]);  // f32[192,384]
@@ -175,6 +179,7 @@ void prepare(const PrepareArgs& args) {
   const float* const w_transformer_mem_blocks_0_values_proj_weight = static_cast<const float*>(args.weights[27]);  // f32[192,640]
   float* const p_transformer_mem_blocks_0_values_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 3686528);  // f32[122880]
   pack_linear(pool, 192, 640, w_transformer_mem_blocks_0_values_proj_weight, 640, 1, p_transformer_mem_blocks_0_values_proj_weight_packed);
+  if (args.stops(1130496)) return;
 
   // %einsum_109 = einsum %add_norm_108_1, @transformer.blocks.2.att_proj.weight : f32[T,576] (model.ts:29:49)
   const float* const w_transformer_blocks_2_att_proj_weight = static_cast<const float*>(args.weights[29]);  // f32[576,192]
@@ -190,6 +195,7 @@ void prepare(const PrepareArgs& args) {
   const float* const w_transformer_blocks_2_ff_proj_weight = static_cast<const float*>(args.weights[34]);  // f32[768,192]
   float* const p_transformer_blocks_2_ff_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 4767872);  // f32[147456]
   pack_linear(pool, 768, 192, w_transformer_blocks_2_ff_proj_weight, 192, 1, p_transformer_blocks_2_ff_proj_weight_packed);
+  if (args.stops(1179648)) return;
 
   // %einsum_130 = einsum %elementwise_129, @transformer.blocks.2.ff_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_2_ff_out_weight = static_cast<const float*>(args.weights[35]);  // f32[192,384]
@@ -209,6 +215,7 @@ void prepare(const PrepareArgs& args) {
   // %projections_1 = einsum %add_norm_149_1, %weights_1 : f32[T,864] (model.ts:29:49)
   float* const p_weights_1_packed = reinterpret_cast<float*>(args.prepared + 6242432);  // f32[172032]
   pack_linear(pool, 864, 192, p_weights_1, 192, 1, p_weights_1_packed);
+  if (args.stops(1572864)) return;
 
   // %einsum_155 = einsum %elementwise_154, @transformer.blocks.3.ff_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_3_ff_out_weight = static_cast<const float*>(args.weights[43]);  // f32[192,384]
@@ -235,6 +242,7 @@ void prepare(const PrepareArgs& args) {
   const float* const w_transformer_mem_blocks_1_values_proj_weight = static_cast<const float*>(args.weights[54]);  // f32[192,640]
   float* const p_transformer_mem_blocks_1_values_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 7569536);  // f32[122880]
   pack_linear(pool, 192, 640, w_transformer_mem_blocks_1_values_proj_weight, 640, 1, p_transformer_mem_blocks_1_values_proj_weight_packed);
+  if (args.stops(1130496)) return;
 
   // %einsum_217 = einsum %add_norm_216_1, @transformer.blocks.4.att_proj.weight : f32[T,576] (model.ts:29:49)
   const float* const w_transformer_blocks_4_att_proj_weight = static_cast<const float*>(args.weights[56]);  // f32[576,192]
@@ -250,6 +258,7 @@ void prepare(const PrepareArgs& args) {
   const float* const w_transformer_blocks_4_ff_proj_weight = static_cast<const float*>(args.weights[61]);  // f32[768,192]
   float* const p_transformer_blocks_4_ff_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 8650880);  // f32[147456]
   pack_linear(pool, 768, 192, w_transformer_blocks_4_ff_proj_weight, 192, 1, p_transformer_blocks_4_ff_proj_weight_packed);
+  if (args.stops(1179648)) return;
 
   // %einsum_238 = einsum %elementwise_237, @transformer.blocks.4.ff_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_4_ff_out_weight = static_cast<const float*>(args.weights[62]);  // f32[192,384]
@@ -270,6 +279,7 @@ void prepare(const PrepareArgs& args) {
   const float* const w_transformer_blocks_5_ff_proj_weight = static_cast<const float*>(args.weights[69]);  // f32[768,192]
   float* const p_transformer_blocks_5_ff_proj_weight_packed = reinterpret_cast<float*>(args.prepared + 10125440);  // f32[147456]
   pack_linear(pool, 768, 192, w_transformer_blocks_5_ff_proj_weight, 192, 1, p_transformer_blocks_5_ff_proj_weight_packed);
+  if (args.stops(1474560)) return;
 
   // %einsum_262 = einsum %elementwise_261, @transformer.blocks.5.ff_out.weight : f32[T,192] (model.ts:29:49)
   const float* const w_transformer_blocks_5_ff_out_weight = static_cast<const float*>(args.weights[70]);  // f32[192,384]

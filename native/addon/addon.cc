@@ -3,16 +3,16 @@
 // its typed face and src/runtime/native-engine.ts its only caller, which checks arguments first.
 #include "napi_settings.h"
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "describe.h"
+#include "external_memory.h"
 #include "loaded.h"
+#include "napi_errors.h"
 #include "session.h"
-#include "step_thread.h"
-#include "work.h"
+#include "work_thread.h"
 
 namespace ultramem::addon {
 namespace {
@@ -108,25 +108,25 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
   }
   explicit WeightsObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
-  std::shared_ptr<const Loaded> loaded() const { return call_->loaded; }
+  std::shared_ptr<const Loaded> loaded() const { return loaded_; }
 
  private:
-  // Shared with the work, which may outlive this object.
+  // Shared with the thread of the load.
   struct Call {
     std::vector<Source> sources;
-    std::atomic<bool> cancel{false};
-    std::atomic<uint64_t> done{0}, total{0};
-    std::shared_ptr<const Loaded> loaded;  // written on the event loop's thread
+    LoadProgress progress;
     std::shared_ptr<const Loaded> result;
   };
 
   // load(sources, threads, copy): Promise<void>; once per object.
   Napi::Value load(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    std::shared_ptr<Call> call = call_;
+    const std::shared_ptr<Call> call = call_;
     const int threads = info[1].ToNumber().Int32Value();
     const bool copy = info[2].ToBoolean();
     or_throw(env, [&] {
+      if (asked_) throw Fault("native-failure", "weights are loaded once");
+      std::vector<Source> sources;
       const Napi::Array list = info[0].As<Napi::Array>();
       const Model& model = ultramem_model();
       if (int(list.Length()) != model.weight_count) throw Fault("native-failure", "wrong number of weights");
@@ -139,44 +139,49 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
             int64_t(source.scale->bytes.size()) * source.shared != int64_t(stored_bytes(model.weights[i], DType::f32))) {
           throw Fault("native-failure", "a weight has another number of factors than it needs", model.weights[i].name);
         }
-        call->sources.push_back(std::move(source));
+        sources.push_back(std::move(source));
       }
+      thread_ = std::make_unique<WorkThread>(env, false);
+      call->progress.total = Loaded::work(model, sources, copy);
+      call->sources = std::move(sources);
     });
-    Work* work = new Work(
-        env,
-        [call, threads, copy] {
-          call->result = std::make_shared<const Loaded>(
-              ultramem_model(), std::move(call->sources), threads, copy, call->cancel, [&](uint64_t done, uint64_t total) {
-                call->done = done;
-                call->total = total;
-              });
+    asked_ = true;
+    Napi::Object keep = Napi::Object::New(env);
+    keep.Set("weights", info.This());
+    return thread_->run(
+        [call, threads, copy, cancel = cancel_] {
+          call->result =
+              std::make_shared<const Loaded>(ultramem_model(), std::move(call->sources), threads, copy, cancel.get(), call->progress);
         },
-        [call] { call->loaded = call->cancel ? nullptr : std::move(call->result); }, info.This().As<Napi::Object>());
-    work->Queue();
-    return work->promise();
+        cancel_,
+        [this, env] {
+          const std::shared_ptr<const Loaded> result = std::move(call_->result);
+          if (result && !disposed_) loaded_ = known_to_v8(env, result, result->bytes());
+          thread_.reset();
+        },
+        keep);
   }
 
   static size_t stored_bytes(const TensorSpec& spec, DType stored) {
     return size_t(element_count(spec, bounds(ultramem_model()))) * dtype_bytes(stored);
   }
 
-  void cancel(const Napi::CallbackInfo&) { call_->cancel = true; }
+  void cancel(const Napi::CallbackInfo&) { *static_cast<volatile bool*>(cancel_.get()) = true; }
 
-  // [bytes done, bytes in all]
+  // [LoadProgress::Stage, bytes done, bytes in all]
   Napi::Value progress(const Napi::CallbackInfo& info) {
-    Napi::Array pair = Napi::Array::New(info.Env(), 2);
-    pair.Set(0u, double(call_->done.load()));
-    pair.Set(1u, double(call_->total.load()));
-    return pair;
+    Napi::Array known = Napi::Array::New(info.Env(), 3);
+    known.Set(0u, call_->progress.stage.load());
+    known.Set(1u, double(call_->progress.done.load()));
+    known.Set(2u, double(call_->progress.total.load()));
+    return known;
   }
 
-  Napi::Value bytes(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), call_->loaded ? double(call_->loaded->bytes()) : 0);
-  }
+  Napi::Value bytes(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), loaded_ ? double(loaded_->bytes()) : 0); }
 
   // {own, prepared, mapped, mappedResident, inFile, inFileResident, device}, bytes
   Napi::Value memory(const Napi::CallbackInfo& info) {
-    const WeightsMemory use = call_->loaded ? call_->loaded->memory() : WeightsMemory{};
+    const WeightsMemory use = loaded_ ? loaded_->memory() : WeightsMemory{};
     Napi::Object bytes = Napi::Object::New(info.Env());
     bytes.Set("own", double(use.own));
     bytes.Set("prepared", double(use.prepared));
@@ -189,12 +194,17 @@ class WeightsObject : public Napi::ObjectWrap<WeightsObject> {
   }
 
   // Memory goes when the last session on it has gone.
-  void dispose(const Napi::CallbackInfo&) {
-    call_->cancel = true;
-    call_->loaded.reset();
+  void dispose(const Napi::CallbackInfo& info) {
+    disposed_ = true;
+    cancel(info);
+    loaded_.reset();
   }
 
-  std::shared_ptr<Call> call_ = std::make_shared<Call>();
+  const std::shared_ptr<Call> call_ = std::make_shared<Call>();
+  const std::shared_ptr<bool> cancel_ = std::make_shared<bool>(false);
+  std::unique_ptr<WorkThread> thread_;  // while the load runs
+  std::shared_ptr<const Loaded> loaded_;
+  bool asked_ = false, disposed_ = false;
 };
 
 // {counters?: boolean, trace?: string} | undefined
@@ -225,8 +235,10 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
       std::vector<int64_t> symbols = integers(info[2]);
       if (int(symbols.size()) != loaded->model().symbol_count) throw Fault("native-failure", "wrong number of symbols");
       const int threads = info[1].ToNumber().Int32Value();
-      session_ = std::make_shared<Session>(loaded, threads, std::move(symbols), observe_of(info[3]));
-      thread_ = std::make_unique<StepThread>(info.Env(), unsigned(threads) < std::thread::hardware_concurrency());
+      auto session = std::make_shared<Session>(loaded, threads, std::move(symbols), observe_of(info[3]));
+      const SessionMemory use = session->memory();
+      session_ = known_to_v8(info.Env(), std::move(session), use.states + use.arena + use.scratch);
+      thread_ = std::make_unique<WorkThread>(info.Env(), unsigned(threads) < std::thread::hardware_concurrency());
     });
   }
 
@@ -344,14 +356,14 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   }
 
   std::shared_ptr<Session> session_;
-  std::unique_ptr<StepThread> thread_;
+  std::unique_ptr<WorkThread> thread_;
   std::shared_ptr<bool> running_;  // cancel flag of the step in flight
 };
 
 Napi::Value describe(const Napi::CallbackInfo& info) { return describe_model(info.Env(), ultramem_model()); }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("api", 3);
+  exports.Set("api", 4);
   exports.Set("describe", Napi::Function::New(env, describe));
   exports.Set("Weights", WeightsObject::define(env));
   exports.Set("Session", SessionObject::define(env));

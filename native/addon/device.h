@@ -150,10 +150,11 @@ class DeviceMemory {
 
   void* data() const { return at_.device; }
   size_t bytes() const { return bytes_; }
-  // Before any launch reads it, where it is memory of the host.
-  void upload(const void* from) {
-    if (at_.host != nullptr) std::memcpy(at_.host, from, bytes_);
-    else if (bytes_ > 0) device_->upload(at_.device, from, bytes_);
+  // Bytes [begin, end) of `from` to the same place; before any launch reads it, where it is memory of the host.
+  void upload(const void* from, size_t begin, size_t end) {
+    const char* const bytes = static_cast<const char*>(from) + begin;
+    if (at_.host != nullptr) std::memcpy(static_cast<char*>(at_.host) + begin, bytes, end - begin);
+    else if (end > begin) device_->upload(static_cast<char*>(at_.device) + begin, bytes, end - begin);
   }
   void download(void* to) const {
     if (bytes_ > 0) device_->download(to, at_.device, bytes_);

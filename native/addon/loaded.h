@@ -2,7 +2,6 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,8 +45,12 @@ class SourceRange {
   const char* at_ = nullptr;
 };
 
-// Called with bytes done and bytes in all.
-using Progress = std::function<void(uint64_t, uint64_t)>;
+// What a load is at, and how many bytes of all that it goes through are done; its threads tell it to whoever asks.
+struct LoadProgress {
+  enum Stage : int { reading, preparing, moving };
+  std::atomic<int> stage{reading};
+  std::atomic<uint64_t> done{0}, total{0};
+};
 
 inline int64_t element_count(const TensorSpec& spec, const std::vector<int64_t>& symbols) {
   int64_t count = 1;
@@ -82,30 +85,41 @@ struct WeightsMemory {
   size_t device = 0;  // pinned memory included
 };
 
+// The least of the indices that several threads find; a negative one is none.
+class LeastIndex {
+ public:
+  void note(int64_t index) {
+    for (int64_t known = least_; index >= 0 && index < known && !least_.compare_exchange_weak(known, index);) {}
+  }
+  bool any() const { return least_ != INT64_MAX; }
+  int64_t get() const { return least_; }
+
+ private:
+  std::atomic<int64_t> least_{INT64_MAX};
+};
+
 class Loaded {
  public:
-  // Reads, converts, checks and prepares. Blocks; looks at `cancel` between tensors.
+  // Reads, converts, checks and prepares. Blocks; ends with the fault aborted soon after *cancel is set.
   // copy: keep retained weights in memory of our own (huge pages, immune to changes of the file) instead of mapping them, but
   // for those that stay in their file.
-  Loaded(const Model& model, std::vector<Source> sources, int threads, bool copy, const std::atomic<bool>& cancel,
-         const Progress& progress)
+  Loaded(const Model& model, std::vector<Source> sources, int threads, bool copy, const volatile bool* cancel, LoadProgress& progress)
       : model_(model), weights_(size_t(model.weight_count)), mapped_(weights_.size()), owned_(weights_.size()) {
-    Pool pool(threads, model.thread_scratch_bytes);
-    uint64_t total = 1, done = 0;  // one more for prepare
-    for (int i = 0; i < model.weight_count; i++) total += byte_count(i);
+    Load load = {Pool(threads, model.thread_scratch_bytes), copy, cancel, progress};
+    progress.total = work(model, sources, copy);
     for (int i = 0; i < model.weight_count; i++) require_factors(i, sources);
     for (int i = 0; i < model.weight_count; i++) {
-      if (cancel) throw aborted();
-      const bool own = copy && model.weights[i].retained && !model.weights[i].in_file;
-      if (weights_[size_t(i)] == nullptr) place(pool, i, std::move(sources[size_t(i)]), own);
-      progress(done += byte_count(i), total);
+      load.go_on();
+      if (weights_[size_t(i)] == nullptr) place(load, i, std::move(sources[size_t(i)]));
     }
-    if (cancel) throw aborted();
+    load.go_on();
+    progress.stage = LoadProgress::preparing;
     prepared_ = Memory(model.prepared_bytes, "prepared weights");
     Memory scratch(model.prepare_bytes, "preparing weights");
-    if (model.prepare != nullptr) model.prepare({&pool, weights_.data(), prepared_.data(), scratch.data()});
+    if (model.prepare != nullptr) model.prepare({&load.pool, weights_.data(), prepared_.data(), scratch.data(), cancel, &progress.done});
+    load.go_on();
     require_whole();
-    if (model.open_device != nullptr) move_to(std::shared_ptr<Device>(model.open_device()));
+    if (model.open_device != nullptr) move_to(std::shared_ptr<Device>(model.open_device()), load);
     require_whole();
     for (size_t i = 0; i < weights_.size(); i++) {
       if (model.weights[i].retained && device_ == nullptr) continue;
@@ -113,7 +127,21 @@ class Loaded {
       mapped_[i] = MappedRange();
       owned_[i] = Memory();
     }
-    progress(total, total);
+  }
+
+  // Bytes that a load goes through: of each weight that is not left as it lies in its file, of what prepare writes, and of what
+  // moves to a device.
+  static uint64_t work(const Model& model, const std::vector<Source>& sources, bool copy) {
+    uint64_t sum = model.prepare_work;
+    for (int i = 0; i < model.weight_count; i++) {
+      const uint64_t bytes = byte_count(model, i);
+      if (sources[size_t(i)].kind != Source::Kind::zeros) {
+        if (!stays(model, i, sources[size_t(i)], copy)) sum += bytes;
+        if (model.weights[i].below != 0) sum += bytes;
+      }
+      if (model.open_device != nullptr && model.weights[i].retained) sum += bytes;
+    }
+    return model.open_device == nullptr ? sum : sum + model.prepared_bytes;
   }
 
   const Model& model() const { return model_; }
@@ -146,9 +174,43 @@ class Loaded {
   }
 
  private:
+  // What the parts of one load share.
+  struct Load {
+    Pool pool;
+    const bool copy;
+    const volatile bool* const cancel;
+    LoadProgress& progress;
+
+    void go_on() const {
+      if (*cancel) throw aborted();
+    }
+    // body(begin, end) for items of `bytes` bytes each that are done then, a MiB or so at a time.
+    template <class Body>
+    void in_pieces(int64_t items, int64_t bytes, const Body& body) {
+      const int64_t piece = std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, bytes));
+      pool.parallel((items + piece - 1) / piece, [&](int64_t at, int) {
+        if (*cancel) return;
+        const int64_t begin = at * piece, end = std::min(items, begin + piece);
+        body(begin, end);
+        progress.done.fetch_add(uint64_t((end - begin) * bytes), std::memory_order_relaxed);
+      });
+      go_on();
+    }
+  };
+
   // Retained weights and what was prepared, to where the steps run, tables of files to pinned memory; the CPU's own memory goes.
-  void move_to(std::shared_ptr<Device> device) {
+  void move_to(std::shared_ptr<Device> device, Load& load) {
+    load.progress.stage = LoadProgress::moving;
     device_ = std::move(device);
+    const auto upload = [&](const void* from) {
+      constexpr size_t kPiece = size_t{16} << 20;
+      for (size_t begin = 0, end; begin < on_device_.back().bytes(); begin = end) {
+        load.go_on();
+        end = std::min(on_device_.back().bytes(), begin + kPiece);
+        on_device_.back().upload(from, begin, end);
+        load.progress.done += end - begin;
+      }
+    };
     for (size_t i = 0; i < weights_.size(); i++) {
       if (!model_.weights[i].retained) {
         weights_[i] = nullptr;
@@ -156,18 +218,27 @@ class Loaded {
       }
       const auto where = model_.weights[i].in_file ? DeviceMemory::Where::host : DeviceMemory::Where::device;
       on_device_.emplace_back(device_, byte_count(int(i)), model_.weights[i].name, where);
-      on_device_.back().upload(weights_[i]);
+      upload(weights_[i]);
       weights_[i] = on_device_.back().data();
     }
     on_device_.emplace_back(device_, model_.prepared_bytes, "prepared weights");
-    on_device_.back().upload(prepared_.data());
+    upload(prepared_.data());
     prepared_ = Memory();
   }
 
-  int64_t count(int i) const { return element_count(model_.weights[i], bounds(model_)); }
-  uint64_t byte_count(int i) const { return uint64_t(count(i)) * dtype_bytes(model_.weights[i].dtype); }
+  static int64_t count(const Model& model, int i) { return element_count(model.weights[i], bounds(model)); }
+  static uint64_t byte_count(const Model& model, int i) { return uint64_t(count(model, i)) * dtype_bytes(model.weights[i].dtype); }
+  int64_t count(int i) const { return count(model_, i); }
+  uint64_t byte_count(int i) const { return byte_count(model_, i); }
 
-  void place(Pool& pool, int i, Source source, bool copy) {
+  // Whether a weight is read where it lies in its file.
+  static bool stays(const Model& model, int i, const Source& source, bool copy) {
+    const TensorSpec& spec = model.weights[i];
+    if (copy && spec.retained && !spec.in_file) return false;
+    return source.kind == Source::Kind::file && source.stored == spec.dtype && source.begin % dtype_bytes(spec.dtype) == 0;
+  }
+
+  void place(Load& load, int i, Source source) {
     const TensorSpec& spec = model_.weights[i];
     const size_t at = size_t(i);
     const int64_t n = count(i);
@@ -182,25 +253,29 @@ class Loaded {
       mapped_[at] = MappedRange(source.path, source.begin, uint64_t(n) * dtype_bytes(source.stored), spec.in_file && model_.open_device == nullptr ? Reading::rows : Reading::whole);
       from = mapped_[at].data();
     }
-    const bool as_is = source.kind == Source::Kind::file && !copy && source.stored == spec.dtype && source.begin % size == 0;
-    if (as_is) {
+    if (stays(model_, i, source, load.copy)) {
       weights_[at] = from;
     } else {
       owned_[at] = Memory(size_t(n) * size, spec.name);
       weights_[at] = owned_[at].data();
-      if (is_quantised(spec.dtype) && !is_quantised(source.stored)) quantise_all(pool, i, source.stored, from);
-      else if (source.scale != nullptr) dequantise_all(pool, i, source, from);
-      else convert_all(pool, spec, source.stored, from, owned_[at].data(), n);
+      if (is_quantised(spec.dtype) && !is_quantised(source.stored)) quantise_all(load, i, source.stored, from);
+      else if (source.scale != nullptr) dequantise_all(load, i, source, from);
+      else convert_all(load, spec, source.stored, from, owned_[at].data(), n);
       mapped_[at].require_whole();
       mapped_[at] = MappedRange();
     }
-    if (spec.below != 0) {
-      const int64_t below = spec.below < 0 ? model_.symbols[-spec.below - 1].bound : spec.below;
-      const int64_t outside = first_outside(spec.dtype, weights_[at], n, below);
-      if (outside >= 0) {
-        throw Fault("weights-value-range",
-                    "has an element outside [0, " + std::to_string(below) + ") at " + std::to_string(outside), spec.name);
-      }
+    if (spec.below != 0) require_below(load, i, spec.below < 0 ? model_.symbols[-spec.below - 1].bound : spec.below);
+  }
+
+  void require_below(Load& load, int i, int64_t below) {
+    const TensorSpec& spec = model_.weights[i];
+    LeastIndex outside;
+    load.in_pieces(count(i), int64_t(dtype_bytes(spec.dtype)), [&](int64_t begin, int64_t end) {
+      outside.note(first_outside(spec.dtype, weights_[size_t(i)], begin, end, below));
+    });
+    if (outside.any()) {
+      throw Fault("weights-value-range",
+                  "has an element outside [0, " + std::to_string(below) + ") at " + std::to_string(outside.get()), spec.name);
     }
   }
 
@@ -228,52 +303,42 @@ class Loaded {
   }
 
   // Quantised elements into floats.
-  void dequantise_all(Pool& pool, int i, const Source& source, const char* from) {
+  void dequantise_all(Load& load, int i, const Source& source, const char* from) {
     const int64_t size = source.shared * source.inner, n = count(i);
     if (n == 0) return;
     const SourceRange factors(*source.scale, uint64_t(n / source.shared) * 4);
     const Factors by = {factors.data(), source.shared, source.inner};
-    in_pieces(pool, n / size, size, [&](int64_t begin, int64_t end) {
-      dequantise(source.stored, from, by, model_.weights[i].dtype, owned_[size_t(i)].data(), begin, end);
+    const DType dtype = model_.weights[i].dtype;
+    load.in_pieces(n / size, size * int64_t(dtype_bytes(dtype)), [&](int64_t begin, int64_t end) {
+      dequantise(source.stored, from, by, dtype, owned_[size_t(i)].data(), begin, end);
     });
   }
 
   // Floats into rows of bytes, and the weight that holds their factors.
-  void quantise_all(Pool& pool, int i, DType stored, const char* from) {
+  void quantise_all(Load& load, int i, DType stored, const char* from) {
     const TensorSpec& spec = model_.weights[i];
     const size_t scales = size_t(scales_of(i));
     const int64_t width = spec.dims[spec.rank - 1], rows = count(int(scales));
     owned_[scales] = Memory(size_t(rows) * 4, model_.weights[scales].name);
     weights_[scales] = owned_[scales].data();
-    std::atomic<int64_t> first{rows};
-    in_pieces(pool, rows, width, [&](int64_t begin, int64_t end) {
+    LeastIndex bad;
+    load.in_pieces(rows, width, [&](int64_t begin, int64_t end) {
       float* const factors = reinterpret_cast<float*>(owned_[scales].data());
-      const int64_t row = quantise(stored, from, width, spec.dtype, owned_[size_t(i)].data(), factors, begin, end);
-      for (int64_t known = first; row >= 0 && row < known && !first.compare_exchange_weak(known, row);) {}
+      bad.note(quantise(stored, from, width, spec.dtype, owned_[size_t(i)].data(), factors, begin, end));
     });
-    if (first < rows) throw Fault("weights-not-finite", "has an element that is not finite in row " + std::to_string(first), spec.name);
+    if (bad.any()) throw Fault("weights-not-finite", "has an element that is not finite in row " + std::to_string(bad.get()), spec.name);
   }
 
-  // body(begin, end) for items of `size` elements each, some thousand elements at a time.
-  template <class Body>
-  static void in_pieces(Pool& pool, int64_t items, int64_t size, const Body& body) {
-    const int64_t piece = std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(1, size));
-    pool.parallel((items + piece - 1) / piece, [&](int64_t at, int) { body(at * piece, std::min(items, (at + 1) * piece)); });
-  }
-
-  static void convert_all(Pool& pool, const TensorSpec& spec, DType stored, const char* from, void* to, int64_t n) {
-    constexpr int64_t kPiece = 1 << 18;
-    std::atomic<int64_t> misfit{-1};
+  static void convert_all(Load& load, const TensorSpec& spec, DType stored, const char* from, void* to, int64_t n) {
     if (!convertible(stored, spec.dtype)) {
       throw Fault("weights-dtype-unsupported", "has an element type that does not convert to the model's", spec.name);
     }
-    pool.parallel((n + kPiece - 1) / kPiece, [&](int64_t piece, int) {
-      const int64_t begin = piece * kPiece, end = begin + kPiece < n ? begin + kPiece : n;
-      const int64_t at = convert_stored(stored, from, spec.dtype, to, begin, end);
-      if (at >= 0) misfit = at;
+    LeastIndex misfit;
+    load.in_pieces(n, int64_t(dtype_bytes(spec.dtype)), [&](int64_t begin, int64_t end) {
+      misfit.note(convert_stored(stored, from, spec.dtype, to, begin, end));
     });
-    if (misfit >= 0) {
-      throw Fault("weights-value-range", "has an element too large for i32 at " + std::to_string(misfit.load()), spec.name);
+    if (misfit.any()) {
+      throw Fault("weights-value-range", "has an element too large for i32 at " + std::to_string(misfit.get()), spec.name);
     }
   }
 

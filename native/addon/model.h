@@ -1,6 +1,7 @@
 // What an emitted model is, seen from the addon: descriptors of its tensors, and three entry points over raw pointers.
 // Emitted sources define one `const Model& ultramem_model()`. Compiles alone; no napi here.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -43,6 +44,14 @@ struct PrepareArgs {
   const void* const* weights;
   char* prepared;  // Model::prepared_bytes, 64-byte aligned, written here and kept
   char* scratch;   // Model::prepare_bytes, 64-byte aligned, freed afterwards
+  const volatile bool* cancel;  // looked at between launches; a cancelled prepare leaves `prepared` undefined
+  std::atomic<uint64_t>* done;  // grows by Model::prepare_work
+
+  // Launches wrote so many bytes: whether to stop there.
+  bool stops(uint64_t written) const {
+    done->fetch_add(written, std::memory_order_relaxed);
+    return *cancel;
+  }
 };
 
 struct StepArgs {
@@ -82,6 +91,7 @@ struct Model {
   int state_count;
   size_t prepared_bytes;
   size_t prepare_bytes;
+  uint64_t prepare_work;        // bytes that prepare tells as written
   size_t thread_scratch_bytes;  // per worker of the pool
   void (*prepare)(const PrepareArgs&);
   const Variant* variants;  // ascending max_tokens

@@ -19,7 +19,8 @@ class SimtDevice : public Device {
  public:
   // kernels[variant][launch]
   explicit SimtDevice(const simt::Kernel* const* kernels) : kernels_(kernels) {}
-  ~SimtDevice() override { simt::give_back_stacks(); }
+  // The program's last device leaves nothing behind.
+  ~SimtDevice() override { simt::give_back(); }
 
   void* allocate(size_t bytes, const char* what) override { return simt::allocate(bytes, what); }
   void release(void* at) noexcept override { simt::release(at); }
@@ -44,9 +45,8 @@ class SimtDevice : public Device {
   }
 
   void run(uint64_t session, int variant, const LaunchList& list, void* const* pointers, const volatile bool* cancel) override {
-    static std::mutex one_at_a_time;  // of all sessions: simt runs one launch at a time
-    const std::lock_guard<std::mutex> lock(one_at_a_time);
     simt::Options options;
+    options.cancel = cancel;
     options.workers = int(std::thread::hardware_concurrency());
     std::vector<simt::Counters>* const noted = found_in(observed_, session);
     options.counters = noted != nullptr;
@@ -63,6 +63,7 @@ class SimtDevice : public Device {
       simt::Counters counters;
       if (tracer != nullptr) tracer->before(variant, list, i, pointers);
       simt::launch(kernels_[variant][i], shape, pointers + launch.first_arg, options, counters, findings);
+      if (cancel != nullptr && *cancel) return;
       if (tracer != nullptr && findings.empty()) tracer->after();
       if (noted != nullptr) noted->push_back(counters);
       if (findings.empty()) continue;

@@ -54,10 +54,10 @@ inline int64_t convert_stored(DType stored, const char* from, DType declared, vo
   return -1;
 }
 
-// First element outside [0, below), or -1.
-inline int64_t first_outside(DType dtype, const void* data, int64_t count, int64_t below) {
+// First of elements [begin, end) outside [0, below), or -1.
+inline int64_t first_outside(DType dtype, const void* data, int64_t begin, int64_t end, int64_t below) {
   const char* from = static_cast<const char*>(data);
-  for (int64_t i = 0; i < count; i++) {
+  for (int64_t i = begin; i < end; i++) {
     const int64_t value = dtype == DType::i64 ? read_element<int64_t>(from, i) : read_element<int32_t>(from, i);
     if (value < 0 || value >= below) return i;
   }

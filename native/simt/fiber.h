@@ -133,13 +133,24 @@ inline void start_context(Fiber& fiber, void (*body)()) {
 #endif
 }
 
-// Address space whose pages come into being when touched.
+// Address space whose pages come into being when touched. alignment: a power of two of pages.
 inline char* reserve(size_t bytes, size_t alignment) {
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   void* at = mmap(nullptr, bytes + alignment, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (at == MAP_FAILED) throw std::bad_alloc();
-  madvise(at, bytes + alignment, MADV_DONTDUMP);
-  return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(at) + alignment - 1) & ~(alignment - 1));
+  char* const first = static_cast<char*>(at);
+  char* const aligned = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(at) + alignment - 1) & ~(alignment - 1));
+  if (aligned > first) munmap(first, size_t(aligned - first));
+  munmap(aligned + bytes, size_t(first + alignment - aligned));
+  madvise(aligned, bytes, MADV_DONTDUMP);
+  return aligned;
+}
+
+// What reserve gave: its addresses are anybody's again. Null: nothing to give back.
+template <class T>
+void give_back(T*& at, size_t bytes) {
+  if (at) munmap(at, bytes);
+  at = nullptr;
 }
 
 }  // namespace ultramem::simt

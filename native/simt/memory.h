@@ -26,9 +26,8 @@ struct Global {
 static Global global;
 
 inline void reserve_sectors() {
-  if (global.loaded) return;
-  global.loaded = reinterpret_cast<uint32_t*>(reserve(kGlobalBytes / 8, 4096));
-  global.stored = reinterpret_cast<uint32_t*>(reserve(kGlobalBytes / 8, 4096));
+  if (!global.loaded) global.loaded = reinterpret_cast<uint32_t*>(reserve(kGlobalBytes / 8, 4096));
+  if (!global.stored) global.stored = reinterpret_cast<uint32_t*>(reserve(kGlobalBytes / 8, 4096));
 }
 
 struct Allocation {
@@ -39,24 +38,51 @@ struct Allocation {
 struct Heap {
   std::mutex mutex;
   std::map<uintptr_t, Allocation> used;
-  std::map<uintptr_t, size_t> free;  // ranges by their first address
+  std::map<uintptr_t, size_t> free;  // ranges by their first address; none before the first allocation
 };
+// Lives for ever: threads may run on while the process ends.
 inline Heap& heap() {
-  static Heap h;
-  if (!global.base) {
-    global.base = reinterpret_cast<uintptr_t>(reserve(kGlobalBytes, 4096));
-    global.state = reinterpret_cast<uint8_t*>(reserve(kGlobalBytes / 4, 4096));
-    global.cells = reinterpret_cast<Cell*>(reserve(kGlobalBytes * 4, 4096));
-    h.free[global.base + 4096] = kGlobalBytes - 4096;
-  }
+  static Heap& h = *new Heap;
   return h;
 }
 
-inline void set_state(uintptr_t at, size_t bytes, bool allocated, bool filled) {
+// Under the heap's mutex.
+inline void reserve_global(Heap& h) {
+  if (global.base) return;
+  if (!global.state) global.state = reinterpret_cast<uint8_t*>(reserve(kGlobalBytes / 4, 4096));
+  if (!global.cells) global.cells = reinterpret_cast<Cell*>(reserve(kGlobalBytes * 4, 4096));
+  global.base = reinterpret_cast<uintptr_t>(reserve(kGlobalBytes, 4096));
+  h.free[global.base + 4096] = kGlobalBytes - 4096;
+}
+
+// Under the heap's mutex, when nothing is allocated.
+inline void give_back_global(Heap& h) {
+  h.free.clear();
+  char* base = reinterpret_cast<char*>(std::exchange(global.base, 0));
+  give_back(base, kGlobalBytes);
+  give_back(global.state, kGlobalBytes / 4);
+  give_back(global.cells, kGlobalBytes * 4);
+  give_back(global.loaded, kGlobalBytes / 8);
+  give_back(global.stored, kGlobalBytes / 8);
+}
+
+// Zeros, for which whole pages need no memory.
+inline void forget(void* at, size_t bytes) {
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(at), end = begin + bytes;
+  const uintptr_t first = (begin + 4095) & ~uintptr_t(4095), last = end & ~uintptr_t(4095);
+  if (last <= first || madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) != 0) {
+    std::memset(at, 0, bytes);
+    return;
+  }
+  std::memset(at, 0, first - begin);
+  std::memset(reinterpret_cast<void*>(last), 0, end - last);
+}
+
+// Allocated, and written by nobody.
+inline void set_allocated(uintptr_t at, size_t bytes) {
   uint8_t* state = global.state + (at - global.base) / 4;
-  const auto bits = [&](unsigned mask) { return uint8_t((allocated ? mask << 4 : 0) | (filled ? mask : 0)); };
-  std::memset(state, bits(15), bytes / 4);
-  if (bytes % 4) state[bytes / 4] = bits((1u << bytes % 4) - 1);
+  std::memset(state, 15 << 4, bytes / 4);
+  if (bytes % 4) state[bytes / 4] = uint8_t(((1u << bytes % 4) - 1) << 4);
 }
 
 inline size_t range_of(size_t bytes) { return (bytes + 255) / 256 * 256 + kGuard; }
@@ -64,6 +90,7 @@ inline size_t range_of(size_t bytes) { return (bytes + 255) / 256 * 256 + kGuard
 void* allocate(size_t bytes, const char* what) {
   Heap& h = heap();
   std::lock_guard<std::mutex> lock(h.mutex);
+  reserve_global(h);
   const size_t range = range_of(bytes);
   for (auto it = h.free.begin(); it != h.free.end(); ++it) {
     if (it->second < range) continue;
@@ -72,7 +99,7 @@ void* allocate(size_t bytes, const char* what) {
     h.free.erase(it);
     if (left) h.free[at + range] = left;
     h.used[at] = {bytes, what};
-    set_state(at, bytes, true, false);
+    set_allocated(at, bytes);
     return reinterpret_cast<void*>(at);
   }
   throw std::bad_alloc();
@@ -85,8 +112,12 @@ void release(void* pointer) {
   uintptr_t at = reinterpret_cast<uintptr_t>(pointer);
   const auto found = h.used.find(at);
   if (found == h.used.end()) return;
-  size_t range = range_of(found->second.bytes);
-  set_state(at, found->second.bytes, false, false);
+  const size_t bytes = found->second.bytes;
+  size_t range = range_of(bytes);
+  const size_t word = (at - global.base) / 4, words = (bytes + 3) / 4;
+  forget(pointer, bytes);
+  forget(global.cells + word, words * sizeof(Cell));
+  forget(global.state + word, words);
   h.used.erase(found);
   const auto after = h.free.lower_bound(at);
   if (after != h.free.begin()) {

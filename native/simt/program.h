@@ -78,10 +78,11 @@ inline int describe_program(dl_phdr_info* info, size_t, void* data) {
   return 1;
 }
 
+// Lives for ever, as the heap does.
 inline Program& program() {
-  static Program p = [] {
-    Program found;
-    dl_iterate_phdr(describe_program, &found);
+  static Program& p = *[] {
+    Program* const found = new Program;
+    dl_iterate_phdr(describe_program, found);
     return found;
   }();
   return p;

@@ -2,8 +2,10 @@
 #include "simt.h"
 
 #include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <set>
+#include <system_error>
 #include <thread>
 
 #include "async.h"
@@ -26,30 +28,42 @@ void note(Worker& w, const Raw& raw) {
 
 namespace {
 
-std::mutex one_launch;
+std::timed_mutex one_launch;
 Worker* workers[kMaxWorkers];
+
+// From the beginning of a thread's variables, which are the shared memory of the blocks that it runs, to the dynamic part. Who asks
+// first also finds the program, by variables of its own that are there.
+uintptr_t dynamic_offset() {
+  static const uintptr_t offset = [] {
+    const uintptr_t dynamic = reinterpret_cast<uintptr_t>(dynamic_shared);
+    return dynamic - program().tls;
+  }();
+  return offset;
+}
+
+size_t shared_cell_bytes() { return (program().tls_bytes + 64) / 4 * sizeof(Cell); }
 
 Worker& worker(unsigned number) {
   if (!stacks_base) stacks_base = reinterpret_cast<uintptr_t>(reserve(kStacksBytes, kStackRegion));
   if (!workers[number]) {
-    workers[number] = new Worker{};
-    workers[number]->number = number;
-    workers[number]->time = number;
-    workers[number]->sites = new Sites;
-    workers[number]->stacks = reinterpret_cast<char*>(stacks_base) + number * kStackRegion * kMaxThreads;
+    Worker* const w = new Worker{};
+    workers[number] = w;
+    w->number = number;
+    w->time = number;
+    w->sites = new Sites;
+    w->stacks = reinterpret_cast<char*>(stacks_base) + number * kStackRegion * kMaxThreads;
   }
-  return *workers[number];
+  Worker& w = *workers[number];
+  if (!w.cells) w.cells = reinterpret_cast<Cell*>(reserve(shared_cell_bytes(), 4096));
+  return w;
 }
 
-// The variables of the thread that runs the blocks are their shared memory.
 void find_shared(Worker& w) {
   w.dynamic = reinterpret_cast<uintptr_t>(dynamic_shared);
-  static const uintptr_t before = w.dynamic - program().tls;
-  w.shared = w.dynamic - before;
+  w.shared = w.dynamic - dynamic_offset();
   w.shared_bytes = program().tls_bytes;
   w.dynamic_end = w.dynamic + w.launch->shape->shared;
   w.dynamic_limit = w.dynamic + sizeof dynamic_shared;
-  if (!w.cells) w.cells = reinterpret_cast<Cell*>(reserve((w.shared_bytes + 64) * 4, 4096));
 }
 
 // All workers go on from the same time.
@@ -63,10 +77,12 @@ uint64_t next_time() {
   return time;
 }
 
+bool is_set(const volatile bool* cancel) { return cancel && *cancel; }
+
 void work(Worker& w) {
   Launch& launch = *w.launch;
   find_shared(w);
-  while (!w.aborted()) {
+  while (!w.aborted() && !is_set(launch.options.cancel)) {
     const int64_t block = launch.next_block.fetch_add(1, std::memory_order_relaxed);
     if (block >= launch.blocks) break;
     const unsigned* grid = launch.shape->grid;
@@ -82,22 +98,32 @@ void work(Worker& w) {
 
 }  // namespace
 
-// A guarded stack is two mappings, of which a process may have some ten thousands: hundreds of programs in one process need them one after
-// the other. The next launch guards its stacks again.
-void give_back_stacks() {
-  std::lock_guard<std::mutex> lock(one_launch);
-  for (Worker* w : workers) {
-    if (!w || w->prepared == 0) continue;
-    const size_t bytes = w->prepared * kStackRegion;
-    mprotect(w->stacks, bytes, PROT_READ | PROT_WRITE);
-    madvise(w->stacks, bytes, MADV_DONTNEED);
-    w->prepared = 0;
+// A process may hold some ten thousands of mappings, of which a guarded stack is two, and has addresses for a thousand programs.
+void give_back() {
+  const std::unique_lock<std::timed_mutex> launching(one_launch, std::try_to_lock);
+  if (!launching) return;
+  Heap& h = heap();
+  const std::lock_guard<std::mutex> lock(h.mutex);
+  if (!h.used.empty()) return;
+  for (Worker*& w : workers) {
+    if (!w) continue;
+    give_back(w->cells, shared_cell_bytes());
+    delete[] w->copies;
+    delete w->sites;
+    delete w;
+    w = nullptr;
   }
+  char* stacks = reinterpret_cast<char*>(std::exchange(stacks_base, 0));
+  give_back(stacks, kStacksBytes);
+  give_back_global(h);
 }
 
 void launch(const Kernel& kernel, const Shape& shape, void* const* args, const Options& options, Counters& counters,
             std::vector<Finding>& findings) {
-  std::lock_guard<std::mutex> lock(one_launch);
+  std::unique_lock<std::timed_mutex> lock(one_launch, std::defer_lock);
+  while (!lock.try_lock_for(std::chrono::milliseconds(10)))
+    if (is_set(options.cancel)) return;
+  dynamic_offset();
   Launch launch{&kernel, &shape, args, options};
   static uint32_t counted = 0;
   if (options.counters) {
@@ -125,7 +151,11 @@ void launch(const Kernel& kernel, const Shape& shape, void* const* args, const O
   }
   launch.first_time = next_time();
   std::vector<std::thread> others;
-  for (unsigned i = 1; i < count; i++) others.emplace_back([i] { work(*workers[i]); });
+  try {
+    for (unsigned i = 1; i < count; i++) others.emplace_back([i] { work(*workers[i]); });
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those there are run all blocks.
+  }
   if (count) work(*workers[0]);
   for (std::thread& other : others) other.join();
   counters.launches++;

@@ -75,6 +75,7 @@ struct Options {
   bool checks = true;
   bool counters = false;
   int workers = 1;  // blocks run on so many cores
+  const volatile bool* cancel = nullptr;  // once it is set, blocks that have not begun are left out
 };
 
 // Runs all blocks. Adds to the counters and to the findings: at most 20, one per kind and code place. After an access
@@ -82,7 +83,8 @@ struct Options {
 void launch(const Kernel& kernel, const Shape& shape, void* const* args, const Options& options, Counters& counters,
             std::vector<Finding>& findings);
 
-// Frees the stacks that threads of launches ran on; the next launch makes its own.
-void give_back_stacks();
+// Gives back what the program holds of the process, a hundred GiB of addresses and the stacks of threads, where no memory is
+// allocated; what is allocated next takes it again. Does not wait for a launch, whose memory is allocated.
+void give_back();
 
 }  // namespace ultramem::simt

@@ -8,6 +8,7 @@ import { jsonText } from '../codegen/kernels-json.ts';
 import { numericFlags } from '../codegen/simt-flags.ts';
 import { readSwitch, switchesInKey } from '../support/env.ts';
 import { compileAborted, folderFault } from '../support/errors/build.ts';
+import type { OnProgress } from '../support/progress.ts';
 import { cachedFile, cacheFolder } from './cache.ts';
 import { runCmake } from './cmake.ts';
 import { copyDeviceHeaders } from './device-headers.ts';
@@ -32,7 +33,7 @@ export interface BuildOptions {
   /** Text of kernels.json to leave in `kernels/` with the kernels' sources and headers, and with PTX and resources.json for cuda. */
   readonly keep?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((stage: string, fraction?: number) => void) | undefined;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 export interface Built {
@@ -80,7 +81,7 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
       folder,
       allowSpills: options.allowSpills,
       signal,
-      onProgress: (fraction) => onProgress?.('compiling kernels', fraction),
+      onProgress,
     });
     await writeAtomically(join(folder, 'resources.json'), jsonText(resources));
     return resources;
@@ -92,7 +93,7 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
     if (kernels !== undefined) {
       await buildKernels(folder);
     }
-    onProgress?.('compiling', 0);
+    onProgress?.({ stage: 'compiling', done: 0, total: 100 });
     const furtherFlags = `${flags} ${readSwitch('CXXFLAGS') ?? ''}`.trim();
     const objects = await sharedObjects(
       ['addon/addon.cc', 'cpu/pool.cc', ...deviceSources[backendOf(files) ?? 'cpu']],
@@ -119,7 +120,7 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
         ULTRAMEM_OBJECTS: objects.join(';'),
       },
       signal,
-      onProgress: (fraction) => onProgress?.('compiling', fraction),
+      onProgress,
     });
     await rename(join(folder, 'build', 'Release', file), join(folder, file));
     await rm(join(folder, 'build'), { recursive: true, force: true });
@@ -131,7 +132,7 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
   try {
     await copyAtomically(path, addon);
     if (options.keep === undefined) return built;
-    onProgress?.('keeping kernels');
+    onProgress?.({ stage: 'keeping kernels' });
     const kept = join(outDir, 'kernels');
     const texts = [...files].filter(([source]) => source.endsWith('.cu'));
     await writeFiles(kept, new Map([...texts, ['kernels.json', options.keep]]));

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { debug } from '../support/debug.ts';
 import { childEnvironment } from '../support/env.ts';
 import { compileAborted, compileFailed } from '../support/errors/build.ts';
+import type { OnProgress } from '../support/progress.ts';
 
 export interface CmakeBuild {
   /** Folder with CMakeLists.txt and package.json; `build/` appears in it. */
@@ -15,8 +16,7 @@ export interface CmakeBuild {
   /** CMake cache entries. */
   readonly definitions: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the share of build steps done. */
-  readonly onProgress?: ((fraction: number) => void) | undefined;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /**
@@ -69,7 +69,8 @@ function runPiped(args: readonly string[], build: CmakeBuild): Promise<{ code: n
     const take = (chunk: string) => {
       output += chunk;
       const done = [...chunk.matchAll(/\[ *(\d+)%\]|\[(\d+)\/(\d+)\]/g)].at(-1);
-      if (done) build.onProgress?.(done[1] !== undefined ? Number(done[1]) / 100 : Number(done[2]) / Number(done[3]));
+      const [, percent, steps = percent, total = 100] = done ?? [];
+      if (steps !== undefined) build.onProgress?.({ stage: 'compiling', done: Number(steps), total: Number(total) });
     };
     child.stdout.setEncoding('utf8').on('data', take);
     child.stderr.setEncoding('utf8').on('data', take);

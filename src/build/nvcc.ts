@@ -8,6 +8,7 @@ import which from 'which';
 import { childEnvironment, readSwitch } from '../support/env.ts';
 import { compileFailed } from '../support/errors/build.ts';
 import { kernelSpills, noNvcc, nvccTooOld, nvccUnusable, unknownArch } from '../support/errors/cuda.ts';
+import type { OnProgress } from '../support/progress.ts';
 import { localDevices } from './cuda-devices.ts';
 import { nativeFolder } from './digest.ts';
 import { type KernelResources, parsePtxas } from './ptxas-report.ts';
@@ -98,8 +99,7 @@ export interface KernelBuild {
   /** Kernels that may spill. */
   readonly allowSpills?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the share of sources compiled. */
-  readonly onProgress?: ((fraction: number) => void) | undefined;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 export interface BuiltKernels {
@@ -120,7 +120,7 @@ export async function buildFatbins(build: KernelBuild): Promise<BuiltKernels> {
     const fatbin = join(folder, `${basename(source, '.cu')}.fatbin`);
     const args = ['-fatbin', ...flags, '-Xptxas', '-v', ...architectures.flatMap(generate), source, '-o', fatbin];
     const output = await compile(build, args);
-    build.onProgress?.(++done / sources.length);
+    build.onProgress?.({ stage: 'compiling kernels', done: ++done, total: sources.length });
     return { fatbin, resources: parsePtxas(output) };
   });
   const resources = compiled.flatMap((one) => one.resources);

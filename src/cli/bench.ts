@@ -94,7 +94,7 @@ export function benchVerb(terminal: Terminal): Command {
       const options = {
         ...flags,
         signal: terminal.signal,
-        onProgress: (stage: string, fraction?: number) => terminal.progress(stage, fraction),
+        onProgress: terminal.progress,
       };
       const result = texts === undefined ? await bench(model, options) : await benchTexts(model, { ...options, texts });
       if (json) return terminal.printJson(result);

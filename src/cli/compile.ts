@@ -71,7 +71,7 @@ export function compileVerb(terminal: Terminal): Command {
         allowSpills: options.allowSpill?.split(',').map((kernel) => kernel.trim()),
         keep: options.keep ?? false,
         signal: terminal.signal,
-        onProgress: (stage) => terminal.progress(stage),
+        onProgress: terminal.progress,
         ...(options.out === undefined ? {} : { outDir: options.out }),
       });
       const seconds = (performance.now() - started) / 1000;

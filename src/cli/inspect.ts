@@ -110,7 +110,7 @@ async function writePage(
 ): Promise<void> {
   const { inspectPage } = await import('../inspect-page.ts');
   const started = performance.now();
-  terminal.progress('writing the page');
+  terminal.progress({ stage: 'writing the page' });
   const page = await inspectPage(subject, { ...options, readText });
   try {
     await writeFile(path, page);

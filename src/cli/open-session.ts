@@ -20,7 +20,7 @@ export interface SessionFlags {
 /** Loads the model file with its config. */
 export async function readModel(terminal: Terminal, file: string, flags: { readonly config?: string }): Promise<Model> {
   const { loadModel } = await import('../compile.ts');
-  terminal.progress('reading the model');
+  terminal.progress({ stage: 'reading the model' });
   return loadModel(file, readConfig(flags.config));
 }
 
@@ -43,6 +43,6 @@ export async function openSession(
     onTarget,
     observe,
     signal: terminal.signal,
-    onProgress: (stage, fraction) => terminal.progress(stage, fraction),
+    onProgress: terminal.progress,
   });
 }

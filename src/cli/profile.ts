@@ -82,7 +82,7 @@ export function profileVerb(terminal: Terminal): Command {
       const { tokens, weights, past, precision, tables, fuse } = flags;
       const result = await profile(await readModel(terminal, file, flags), {
         ...{ tokens, weights, past, precision, tables, fuse, signal: terminal.signal },
-        onProgress: (stage, fraction) => terminal.progress(stage, fraction),
+        onProgress: terminal.progress,
       });
       if (flags.traceEvents !== undefined) {
         await writeFile(flags.traceEvents, `${JSON.stringify(traceEvents(result))}\n`);

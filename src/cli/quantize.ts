@@ -73,7 +73,7 @@ export function quantizeVerb(terminal: Terminal): Command {
         keys: dtypeOf(flags.keys),
         tensors: flags.tensors,
         signal: terminal.signal,
-        onProgress: (stage, fraction) => terminal.progress(stage, fraction),
+        onProgress: terminal.progress,
       });
       if (!flags.json) terminal.print(shown(result));
       if (model === undefined || text === undefined) {
@@ -88,7 +88,7 @@ export function quantizeVerb(terminal: Terminal): Command {
           march: flags.march,
           threads: flags.threads,
           signal: terminal.signal,
-          onProgress: (stage, fraction) => terminal.progress(stage, fraction),
+          onProgress: terminal.progress,
         });
       const bits = { before: await measure(from), after: await measure(to) };
       if (flags.json) return terminal.printJson({ ...result, out: to, bitsPerByte: bits });

@@ -14,8 +14,8 @@ export function replayVerb(terminal: Terminal): Command {
     .addHelpText('after', examples('ultramem replay trace', 'ultramem replay trace --json'))
     .action(async (folder: string, { json }: { json?: boolean }) => {
       const { replay } = await import('../replay.ts');
-      const onProgress = (stage: string): void => terminal.progress(stage);
-      const { launches, ...replayed } = await replay(folder, { signal: terminal.signal, onProgress });
+      const { signal, progress: onProgress } = terminal;
+      const { launches, ...replayed } = await replay(folder, { signal, onProgress });
       const ok = launches.filter(({ state }) => state === 'ok').length;
       terminal.exitCode = ok === launches.length ? 0 : 1;
       if (json) return terminal.printJson({ ...replayed, ok, launches });

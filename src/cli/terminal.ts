@@ -1,6 +1,7 @@
 // Where a verb's words go: results to stdout, everything else to stderr, progress only where somebody watches.
 
 import { isatty } from 'node:tty';
+import type { OnProgress } from '../support/progress.ts';
 import type { ExitCode } from './exit-codes.ts';
 
 /** What a verb may touch of the outside: its streams, its interrupt and its exit status. */
@@ -17,8 +18,8 @@ export interface Terminal {
   printJson(value: unknown): void;
   /** A remark to stderr. */
   note(text: string): void;
-  /** Replaces the progress line; shown on a terminal only. `fraction` is 0…1 where it is known. */
-  progress(stage: string, fraction?: number): void;
+  /** Replaces the progress line; shown on a terminal only. */
+  readonly progress: OnProgress;
   /** Takes the progress line away. */
   endProgress(): void;
   /** Status to end with when nothing is thrown. */
@@ -56,9 +57,9 @@ export function processTerminal(signal: AbortSignal): Terminal {
       endProgress();
       stderr.write(text.endsWith('\n') ? text : `${text}\n`);
     },
-    progress(stage, fraction) {
+    progress({ stage, done, total }) {
       if (!stderr.isTTY) return;
-      const share = fraction === undefined ? '' : ` ${Math.round(fraction * 100)} %`;
+      const share = done === undefined || !total ? '' : ` ${Math.floor((done / total) * 100)} %`;
       stderr.write(`\r\x1b[K${stage}${share}`.slice(0, (stderr.columns ?? 80) + 3));
       shown = true;
     },

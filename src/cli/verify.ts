@@ -4,6 +4,7 @@ import Table from 'cli-table3';
 import { Command } from 'commander';
 import type { Precision, TableType } from '../compile.ts';
 import { nothingToVerify } from '../support/errors/cli.ts';
+import type { Progress } from '../support/progress.ts';
 import type { CaseReport } from '../verify/verify-case.ts';
 import {
   examples,
@@ -53,8 +54,9 @@ export function verifyVerb(terminal: Terminal): Command {
       const onTarget = tellTarget(terminal);
       for (const golden of await openGoldens(path)) {
         terminal.signal.throwIfAborted();
-        const onProgress = (stage: string): void => terminal.progress(`${golden.name}: ${stage}`);
-        onProgress('reading');
+        const onProgress = (progress: Progress): void =>
+          terminal.progress({ ...progress, stage: `${golden.name}: ${progress.stage}` });
+        onProgress({ stage: 'reading' });
         const report = await verifyCase(golden, {
           target,
           precision,

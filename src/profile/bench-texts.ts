@@ -81,7 +81,7 @@ export async function benchTexts(model: Model, options: TextsOptions): Promise<T
     for (const session of sessions) await run(session, [promptOf(prompt, vocab, 0)], continued, true, signal);
     for (let round = 0; round < rounds; round++) {
       for (const [at, { session, texts: count, calls, rates, firsts }] of kinds.entries()) {
-        onProgress?.('timing', (round + at / kinds.length) / rounds);
+        onProgress?.({ stage: 'timing', done: round * kinds.length + at, total: rounds * kinds.length });
         const prompts = Array.from({ length: count }, (_, text) => promptOf(prompt, vocab, round * 1000 + text));
         const ran = await run(session, prompts, continued, calls === 'at once', signal);
         rates.push(ran.rate);

@@ -110,7 +110,7 @@ export async function bench(model: Model, options: BenchOptions): Promise<Bench>
     const timings = await inRounds(contenders, {
       rounds,
       seconds,
-      onProgress: (fraction) => onProgress?.('timing', fraction),
+      onProgress,
     });
     const held: number[] = [];
     for (const contender of contenders) held.push(await longestHeld(contender, seconds));

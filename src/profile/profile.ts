@@ -101,7 +101,7 @@ export async function profile(model: Model, options: ProfileOptions): Promise<Pr
   try {
     const steps: ProfiledStep[] = [];
     for (const [i, T] of tokens.entries()) {
-      onProgress?.(`counting a step of ${T}`, i / tokens.length);
+      onProgress?.({ stage: `counting a step of ${T}`, done: i, total: tokens.length });
       steps.push(await countStep(plan, loaded, T, past, signal));
     }
     return {

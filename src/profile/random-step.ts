@@ -10,6 +10,7 @@ import { sessionSymbols } from '../runtime/session.ts';
 import { isFloat } from '../support/dtype.ts';
 import { optionInvalid, tooManyTokens } from '../support/errors/session.ts';
 import { toBf16, toF16 } from '../support/float-bits.ts';
+import type { OnProgress } from '../support/progress.ts';
 import { elements, type Tensor, tensor } from '../support/tensor.ts';
 
 /** What is measured, be it counted or timed. */
@@ -24,7 +25,7 @@ export interface StepsOptions {
   readonly precision?: Precision | undefined;
   readonly tables?: TableType | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((stage: string, fraction?: number) => void) | undefined;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** Symbols of a session that is large enough for steps of so many tokens, and of such a step. */

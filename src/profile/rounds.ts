@@ -1,5 +1,7 @@
 // Measures several contenders in turn, round after round, so that whatever else the machine does falls on all of them.
 
+import type { OnProgress } from '../support/progress.ts';
+
 export interface Contender {
   readonly name: string;
   /** One call; `i` counts up, to choose among inputs. */
@@ -28,7 +30,7 @@ export interface RoundsOptions {
   readonly rounds: number;
   /** Of calls that count, per contender and round. */
   readonly seconds: number;
-  readonly onProgress?: ((fraction: number) => void) | undefined;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** Each round gives every contender a pause, calls not counted, then `seconds` of calls, at least three. */
@@ -40,7 +42,7 @@ export async function inRounds(
   const medians = contenders.map(() => [] as number[]);
   for (let round = 0; round < rounds; round++) {
     for (const [c, contender] of contenders.entries()) {
-      onProgress?.((round + c / contenders.length) / rounds);
+      onProgress?.({ stage: 'timing', done: round * contenders.length + c, total: rounds * contenders.length });
       await new Promise((resolve) => setTimeout(resolve, 20)); // the last one's idle threads stop spinning
       await callFor(contender, seconds / 4);
       const own = await callFor(contender, seconds);

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { addonNotFound, addonUnloadable } from '../support/errors/session.ts';
+import { addonNotFound, addonUnloadable, disposed } from '../support/errors/session.ts';
 import type { ModelDescription, TokenizerDescription } from './description.ts';
 import type { LoadedModel } from './engine.ts';
 import type { MemoryUse } from './memory.ts';
@@ -80,8 +80,9 @@ export abstract class CompiledModel {
     return this.session.memory();
   }
 
-  /** Opens a further session on the same weights. */
+  /** Opens a further session on the same weights. @throws UltramemError disposed */
   protected share(options: SessionOptions): Opened {
+    if (!this.#users.has(this)) throw disposed('the model');
     return { native: this.#native, session: openOn(this.#native, options), users: this.#users };
   }
 

@@ -32,7 +32,7 @@ export interface EngineStep {
   readonly outputs?: Readonly<Record<string, Tensor>> | undefined;
 }
 
-export interface Engine {
+export interface Engine extends Disposable {
   readonly model: ModelDescription;
   /** Values of the session symbols. */
   readonly symbols: SymbolValues;
@@ -60,7 +60,7 @@ export interface Engine {
 }
 
 /** Weights of one model, loaded and prepared; any number of engines share them. */
-export interface LoadedModel {
+export interface LoadedModel extends Disposable {
   readonly model: ModelDescription;
   /** Memory held besides mapped files and sessions. */
   readonly bytes: number;

@@ -2,9 +2,11 @@
 
 export { type DType, dtypeBytes } from '../support/dtype.ts';
 export { UltramemError } from '../support/errors.ts';
+export type { OnProgress, Progress } from '../support/progress.ts';
 export { type HostArrays, type Tensor, tensor, zeros } from '../support/tensor.ts';
 export { chooseTokenizer } from './choose-tokenizer.ts';
 export { CompiledModel, type CompiledModelOptions, type Opened, openNative, requireAddon } from './compiled-model.ts';
+export type { BatchOptions } from './continuous-batch.ts';
 export {
   type DescribedDim,
   type DescribedSymbol,

@@ -6,7 +6,7 @@ import type { DescribedSymbol, DescribedTensor, DescribedWeight } from './descri
 import type { SessionMemory, WeightsMemory } from './memory.ts';
 
 /** Version of this interface; `api` of the addon must equal it. */
-export const addonApi = 3;
+export const addonApi = 4;
 
 export interface NativeVariant {
   readonly name: string;
@@ -50,7 +50,8 @@ export type NativeSource =
 export interface NativeWeights {
   load(sources: readonly NativeSource[], threads: number, copy: boolean): Promise<void>;
   cancel(): void;
-  progress(): [done: number, total: number];
+  /** 0: reading, 1: preparing, 2: moving to a device; bytes done, and in all, of everything. */
+  progress(): [stage: 0 | 1 | 2, done: number, total: number];
   bytes(): number;
   memory(): WeightsMemory;
   dispose(): void;

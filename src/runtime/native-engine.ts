@@ -24,12 +24,14 @@ import {
   weightsValueRange,
 } from '../support/errors/weights.ts';
 import { UltramemError } from '../support/errors.ts';
+import type { OnProgress, Progress } from '../support/progress.ts';
 import { type Tensor, zeros } from '../support/tensor.ts';
 import { memoryRoom } from './available-memory.ts';
 import { choiceWords } from './choice-words.ts';
 import { readableAs } from './convert.ts';
 import { type ModelDescription, type SymbolValues, sizesOf, type TokenizerDescription } from './description.ts';
 import type { Engine, EngineStep, LoadedModel } from './engine.ts';
+import { followLoad } from './load-progress.ts';
 import { estimateLoad, type LoadEstimate, statesBytes } from './memory.ts';
 import {
   addonApi,
@@ -65,8 +67,12 @@ export interface LoadOptions extends MatchOptions {
    */
   readonly copy?: boolean;
   readonly signal?: AbortSignal | undefined;
-  /** Called now and then with the fraction done, and with 1 at the end. */
-  readonly onProgress?: ((fraction: number) => void) | undefined;
+  /**
+   * Called when loading begins (done 0), ten times a second at most while it goes on, and once at its end (done = total). Both are bytes
+   * of everything that is read, checked, prepared or moved, whatever the stage: weights that stay where they lie in their file count
+   * for nothing. What it throws ends the load, which rejects with that.
+   */
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** An engine whose steps an addon runs. */
@@ -107,17 +113,24 @@ export async function loadNative(
   const native = new addon.Weights();
   const threads = checkThreads(options.threads ?? availableParallelism());
   const cancel = () => native.cancel();
+  const load = async () => {
+    try {
+      await native.load(matched.weights.map(nativeSource), threads, options.copy ?? false);
+    } catch (error) {
+      throw fromNative(error, matched.source, 'loading weights', signal);
+    }
+  };
   signal?.addEventListener('abort', cancel);
-  const timer = onProgress && setInterval(() => onProgress(fractionDone(native)), 100);
   try {
-    await native.load(matched.weights.map(nativeSource), threads, options.copy ?? false);
+    await followLoad(load, () => progressOf(native), cancel, onProgress);
+    if (signal?.aborted) throw aborted('loading weights', signal.reason);
   } catch (error) {
-    throw fromNative(error, matched.source, 'loading weights', signal);
+    native.dispose();
+    throw error;
   } finally {
     signal?.removeEventListener('abort', cancel);
-    clearInterval(timer);
   }
-  onProgress?.(1);
+  const dispose = () => native.dispose();
   return {
     model,
     get bytes() {
@@ -125,7 +138,8 @@ export async function loadNative(
     },
     openEngine: (symbols, own = threads, observe = {}) =>
       openEngine(addon, native, description, { model, symbols, threads: own, observe, expected }),
-    dispose: () => native.dispose(),
+    dispose,
+    [Symbol.dispose]: dispose,
   };
 }
 
@@ -179,6 +193,10 @@ function openEngine(
       signal?.removeEventListener('abort', cancel);
     }
   }
+  function dispose(): void {
+    gone = true;
+    session.dispose();
+  }
   const stays = model.outputs.map(() => null);
   const outputsOf = outputsAhead(model);
   return {
@@ -226,10 +244,8 @@ function openEngine(
         rss: process.memoryUsage.rss(),
       };
     },
-    dispose() {
-      gone = true;
-      session.dispose();
-    },
+    dispose,
+    [Symbol.dispose]: dispose,
   };
 }
 
@@ -287,9 +303,11 @@ function nativePlace(found: StoredTensor | Tensor): NativePlace {
   return 'path' in found ? { path: found.path, begin: found.begin, dtype } : { data: found.data, dtype };
 }
 
-function fractionDone(native: NativeWeights): number {
-  const [done, total] = native.progress();
-  return total === 0 ? 0 : done / total;
+const stages = ['reading weights', 'preparing weights', 'moving weights to the device'] as const;
+
+function progressOf(native: NativeWeights): Required<Progress> {
+  const [stage, done, total] = native.progress();
+  return { stage: stages[stage], done, total };
 }
 
 /** An error of the addon as one of the catalogue. */

@@ -3,6 +3,7 @@
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { DType } from '../support/dtype.ts';
+import { aborted } from '../support/errors/session.ts';
 import {
   safetensorsTruncated,
   weightsDtypeUnsupported,
@@ -39,20 +40,28 @@ export async function openSafetensors(path: string): Promise<SafetensorsFiles> {
   return { source: path, metadata, tensors: new Map(tensors.map((t) => [t.name, t])) };
 }
 
+/** What reading may be told. */
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the count of bytes whenever some have been read. */
+  readonly onBytes?: ((count: number) => void) | undefined;
+}
+
 /**
  * Reads one tensor, by name, as `dtype` (default: the element type of the file).
- * @throws UltramemError weights-name-unknown, weights-dtype-unsupported, weights-value-range, weights-unreadable
+ * @throws UltramemError weights-name-unknown, weights-dtype-unsupported, weights-value-range, weights-unreadable, aborted
  */
 export async function readTensor<D extends DType = DType>(
   files: SafetensorsFiles,
   name: string,
   dtype?: D,
+  options: ReadOptions = {},
 ): Promise<Tensor<D>> {
   const stored = files.tensors.get(name);
   if (stored === undefined) throw weightsNameUnknown(files.source, name, didYouMean(name, files.tensors.keys()));
   const handle = await openFile(stored.path);
   try {
-    return await readStored(handle, stored, dtype);
+    return await readStored(handle, stored, dtype, options);
   } finally {
     await handle.close();
   }
@@ -115,16 +124,27 @@ async function readHeader(path: string): Promise<SafetensorsHeader> {
   }
 }
 
-async function readBytes(handle: FileHandle, path: string, begin: number, length: number): Promise<Uint8Array> {
+/** Bytes that are read at once at most. */
+const pieceBytes = 64 << 20;
+
+async function readBytes(
+  handle: FileHandle,
+  path: string,
+  begin: number,
+  length: number,
+  { signal, onBytes }: ReadOptions = {},
+): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
+    if (signal?.aborted) throw aborted('reading weights', signal.reason);
     const { bytesRead } = await handle
-      .read(bytes, done, Math.min(length - done, 1 << 30), begin + done)
+      .read(bytes, done, Math.min(length - done, pieceBytes), begin + done)
       .catch((cause: Error) => {
         throw weightsUnreadable(path, cause.message, cause);
       });
     if (bytesRead === 0) throw safetensorsTruncated(path, `byte ${begin + done} is gone since the header was read`);
     done += bytesRead;
+    onBytes?.(bytesRead);
   }
   return bytes;
 }
@@ -133,6 +153,7 @@ async function readStored<D extends DType>(
   handle: FileHandle,
   stored: StoredTensor,
   dtype: D | undefined,
+  options: ReadOptions,
 ): Promise<Tensor<D>> {
   const { path, name } = stored;
   const [own, ...others] = readableAs(stored.dtype);
@@ -142,7 +163,7 @@ async function readStored<D extends DType>(
   let raw: Tensor;
   try {
     raw = { ...zeros(own, [0]), shape: stored.shape } as Tensor;
-    const bytes = await readBytes(handle, path, stored.begin, stored.end - stored.begin);
+    const bytes = await readBytes(handle, path, stored.begin, stored.end - stored.begin, options);
     raw = {
       ...raw,
       data: new (raw.data.constructor as Float32ArrayConstructor)(bytes.buffer as ArrayBuffer),

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 const patience = 1;
 
 const cores = availableParallelism();
-/** Threads of all steps of this process that run now. */
+/** Threads of all steps that run now, of sessions of this thread; a worker thread counts its own. */
 let busy = 0;
 
 /** The step's result; the event loop does not sleep meanwhile, at first, where its `threads` leave a core free. */

@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { type DType, dtypeBytes, isQuantised, scaleName } from '../support/dtype.ts';
+import { aborted } from '../support/errors/session.ts';
 import {
   weightsMismatch,
   weightsNotFinite,
@@ -21,6 +22,7 @@ import {
 import { dequantise, firstBadScale, notedAxis, quantise, type Sharing, sharingOf } from './quantise.ts';
 import {
   openSafetensors,
+  type ReadOptions,
   readTensor,
   type SafetensorsFiles,
   type StoredDType,
@@ -142,12 +144,17 @@ export function requireInPlace({ weights }: MatchedWeights): void {
 
 /**
  * Reads all matched weights into memory as declared; absent optional ones are left out. For the interpreter.
- * @throws UltramemError weights-scale-invalid, weights-not-finite, and those of readTensor
+ * @throws UltramemError weights-scale-invalid, weights-not-finite, aborted, and those of readTensor
  */
-export async function readWeights(matched: MatchedWeights): Promise<Map<string, Tensor>> {
+export async function readWeights(matched: MatchedWeights, options: ReadOptions = {}): Promise<Map<string, Tensor>> {
   const read = new Map<string, Tensor>();
-  const tensor = <D extends DType>(found: StoredTensor | Tensor, dtype: D): Promise<Tensor<D>> | Tensor<D> =>
-    'path' in found ? readTensor(matched.files!, found.name, dtype) : convert(found, dtype);
+  const tensor = async <D extends DType>(found: StoredTensor | Tensor, dtype: D): Promise<Tensor<D>> => {
+    if ('path' in found) return readTensor(matched.files!, found.name, dtype, options);
+    if (options.signal?.aborted) throw aborted('reading weights', options.signal.reason);
+    const converted = convert(found, dtype);
+    options.onBytes?.(found.data.byteLength);
+    return converted;
+  };
   for (const { weight, shape, found, scale } of matched.weights) {
     if (found === undefined) continue;
     const { name, dtype } = weight;
@@ -171,6 +178,15 @@ export async function readWeights(matched: MatchedWeights): Promise<Map<string, 
     if (factors !== undefined) requireScale(matched.source, weight.name, factors.data as Float32Array);
   }
   return read;
+}
+
+/** Bytes that readWeights reads. */
+export const storedBytes = ({ weights }: MatchedWeights): number =>
+  weights.reduce((sum, { found, scale }) => sum + sizeOf(found) + sizeOf(scale?.found), 0);
+
+function sizeOf(found: StoredTensor | Tensor | undefined): number {
+  if (found === undefined) return 0;
+  return 'path' in found ? found.end - found.begin : found.data.byteLength;
 }
 
 function requireScale(source: string, name: string, scale: Float32Array): void {

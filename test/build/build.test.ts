@@ -104,7 +104,7 @@ test('progress is told, and an abort ends the compiler with a code', async () =>
       compile(block(12), {
         outDir: join(folder, 'out'),
         signal: controller.signal,
-        onProgress: (stage) => {
+        onProgress: ({ stage }) => {
           stages.push(stage);
           if (stage === 'compiling') controller.abort();
         },

@@ -12,6 +12,7 @@ import { kernelNames } from '../../src/codegen/views/device-kernels.ts';
 import { translate } from '../../src/compile.ts';
 import { type DevicePlan, deviceSteps } from '../../src/plan/plans.ts';
 import { UltramemError } from '../../src/support/errors.ts';
+import type { Progress } from '../../src/support/progress.ts';
 import { freshFolder } from '../build-folder.ts';
 
 const test = suite('nvcc');
@@ -158,13 +159,13 @@ if (nvcc !== undefined) {
     const architectures = await chooseArchitectures(found, [...able, 'compute_90']);
     const folder = folderWith({ 'few.cu': reverse, 'one.cu': twice });
     const keep = join(folder, 'kept');
-    const fractions: number[] = [];
+    const told: Progress[] = [];
     const { fatbins, resources } = await buildFatbins({
       nvcc: found,
       folder,
       sources: ['one.cu', 'few.cu'],
       architectures,
-      onProgress: (fraction) => fractions.push(fraction),
+      onProgress: (progress) => told.push(progress),
     });
     assert.equal(
       fatbins.map((path) => basename(path)),
@@ -177,7 +178,10 @@ if (nvcc !== undefined) {
       assert.is(shared, kernel === 'reverse' ? 128 : 0);
       assert.is(spillStores + spillLoads, 0);
     }
-    assert.equal(fractions, [0.5, 1]);
+    assert.equal(
+      told,
+      [1, 2].map((done) => ({ stage: 'compiling kernels', done, total: 2 })),
+    );
     mkdirSync(keep);
     await keepPtx({ nvcc: found, folder, sources: ['one.cu', 'few.cu'], architectures }, keep);
     assert.match(readFileSync(join(keep, `one.compute_${able[0]}.ptx`), 'utf8'), '.visible .entry twice');

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readEvents } from '../../examples/server/read-events.ts';
-import { freshFolder } from '../build-folder.ts';
+import '../build-folder.ts';
 import { root } from '../cli/run-command.ts';
 import { assertError } from './served.ts';
 
@@ -28,8 +28,7 @@ interface Server {
 }
 
 async function start(...args: string[]): Promise<Server> {
-  const out = freshFolder('server');
-  const child = spawn(process.execPath, [...main, ...model, '--port', '0', '--out', out, ...args], { cwd: root });
+  const child = spawn(process.execPath, [...main, ...model, '--port', '0', ...args], { cwd: root });
   let output = '';
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (text) => (output += text));
   const exit = once(child, 'exit');

@@ -55,9 +55,9 @@ void session(const std::shared_ptr<Device>& device, const volatile bool* cancel)
   std::vector<void*> pointers[] = {resolve(lists[0], spaces), resolve(lists[1], spaces)};
   expect(pointers[1].size() == 4 && pointers[1][2] == static_cast<char*>(state.data()) + 8, "addresses of arguments");
 
-  state.upload(from.data());
+  state.upload(from.data(), 0, state.bytes());
   const int ten = 10;
-  tokens.upload(&ten);
+  tokens.upload(&ten, 0, tokens.bytes());
   struct Opened {
     Device& device;
     uint64_t id = device.open_session();
@@ -84,7 +84,7 @@ void beside(const std::shared_ptr<Device>& device) {
   const LaunchList list = {launches.data(), sum_count, spots.data()};
   std::vector<int> expected = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
   DeviceMemory state(device, expected.size() * sizeof(int), "the state");
-  state.upload(expected.data());
+  state.upload(expected.data(), 0, state.bytes());
   void* states[] = {state.data()};
   const std::vector<void*> pointers = resolve(list, {nullptr, nullptr, nullptr, states, nullptr, nullptr, nullptr});
   struct Opened {
@@ -114,11 +114,11 @@ const Variant variants[] = {{"one", 1, 0, nullptr, &step_list}, {"few", 4, 0, nu
 
 void sampled(Device* (*open)()) {
   const Model model = {"sampled", "", "", symbols, 1, inputs, 1, outputs, 1, nullptr, 0, nullptr, 0,
-                       0, 0, 0, nullptr, variants, 2, open, &sample_list};
-  const std::atomic<bool> go_on{false};
-  const auto loaded = std::make_shared<const Loaded>(model, std::vector<Source>(), 1, false, go_on, [](uint64_t, uint64_t) {});
-  Session session(loaded, 1, {4}, {});
+                       0, 0, 0, 0, nullptr, variants, 2, open, &sample_list};
   const bool cancel = false;
+  LoadProgress progress;
+  const auto loaded = std::make_shared<const Loaded>(model, std::vector<Source>(), 1, false, &cancel, progress);
+  Session session(loaded, 1, {4}, {});
   const int64_t words[2 * kChoiceWords] = {};
   std::vector<int32_t> ids = {5, 0, 0}, tokens(2);
   session.step({1}, {ids.data()}, {nullptr}, &cancel, {words, 1, tokens.data()});
@@ -139,7 +139,7 @@ const Variant placed_variants[] = {{"one", 1, 0, nullptr, &placed_list}};
 void placed(Device* (*open)(), const char* place) {
   const TensorSpec weights[] = {{"table", DType::i32, 1, {1000}, 0, false, true, true}};
   const Model model = {"placed", "", "", symbols, 1, inputs, 1, outputs, 1, weights, 1, nullptr, 0,
-                       0, 0, 0, nullptr, placed_variants, 1, open, nullptr};
+                       0, 0, 0, 0, nullptr, placed_variants, 1, open, nullptr};
   std::vector<int32_t> table(1000);
   std::iota(table.begin(), table.end(), 6);
   FILE* const file = std::fopen(place, "w");
@@ -149,11 +149,11 @@ void placed(Device* (*open)(), const char* place) {
   sources[0].kind = Source::Kind::file;
   sources[0].stored = DType::i32;
   sources[0].path = place;
-  const std::atomic<bool> go_on{false};
-  const auto loaded = std::make_shared<const Loaded>(model, std::move(sources), 1, false, go_on, [](uint64_t, uint64_t) {});
+  const bool cancel = false;
+  LoadProgress progress;
+  const auto loaded = std::make_shared<const Loaded>(model, std::move(sources), 1, false, &cancel, progress);
   expect(loaded->memory().device == 4000 && loaded->memory().in_file == 0, "bytes in pinned memory");
   Session session(loaded, 1, {4}, {});
-  const bool cancel = false;
   const int32_t id = 0;
   std::vector<int32_t> logits(100);
   session.step({1}, {&id}, {logits.data()}, &cancel);

@@ -77,17 +77,22 @@ int main(int, char** argv) {
     weights.add(bytes, 0);
     read(data, weights.pointers.back(), bytes);
   }
+  const bool cancel = false;
   const Bytes prepared = allocate(model.prepared_bytes);
   if (model.prepare) {
     const Bytes scratch = allocate(model.prepare_bytes);
-    model.prepare({&pool, constant(weights), prepared.get(), scratch.get()});
+    std::atomic<uint64_t> done{0};
+    model.prepare({&pool, constant(weights), prepared.get(), scratch.get(), &cancel, &done});
+    if (done != model.prepare_work) {
+      std::fprintf(stderr, "prepare tells %zu bytes of %zu\n", size_t(done), size_t(model.prepare_work));
+      return 3;
+    }
   }
   for (int i = 0; i < model.weight_count; i++) {
     if (model.weights[i].retained) continue;
     weights.owned[size_t(i)].reset();  // a step that reads it reads freed memory
   }
 
-  const bool cancel = false;
   for (int64_t sessions = read_integer(data); sessions > 0; sessions--) {
     for (size_t i = 0; i < symbol_count; i++) symbols[i] = read_integer(data);
     Tensors states;

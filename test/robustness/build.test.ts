@@ -19,6 +19,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import which from 'which';
 import { type CompileOptions, compile, loadModel } from '../../src/compile.ts';
+import type { Progress } from '../../src/support/progress.ts';
 import { freshFolder } from '../build-folder.ts';
 import { start } from '../cli/run-command.ts';
 import { rejects } from './rejection.ts';
@@ -102,7 +103,7 @@ test('an abort ends the compilers, leaves nothing behind, and the next build wor
   await withEnvironment({ ULTRAMEM_CACHE: cache }, async () => {
     await rejects(build({ signal: AbortSignal.abort() }), 'aborted');
     const controller = new AbortController();
-    const onProgress = (stage: string): void => {
+    const onProgress = ({ stage }: Progress): void => {
       if (stage === 'compiling') setTimeout(() => controller.abort(), 300);
     };
     await rejects(build({ signal: controller.signal, onProgress }), 'aborted');

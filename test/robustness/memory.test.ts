@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { einsum, embedding, type Model, model } from 'ultramem';
+import type { Model } from 'ultramem';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compile } from '../../src/compile.ts';
@@ -16,23 +16,12 @@ import { freshFolder } from '../build-folder.ts';
 import { checkpoint, compiledBytesLm, type EmittedClass } from '../compiled-model.ts';
 import { Random } from '../random.ts';
 import { ROWS, WIDTH, writeMarkedTable } from './marked-table.ts';
+import { pooling, smallRows, smallTable } from './pooling.ts';
 import { rejects } from './rejection.ts';
 
 const test = suite('robustness: memory');
 const folder = freshFolder('memory');
 const MiB = 2 ** 20;
-
-/** Rows of a table, pooled and as they are. */
-function pooling(name: string, rows: number, placement: 'memory' | 'file'): Model {
-  return model(name, (m) => {
-    const T = m.symbol('T');
-    const table = m.weight('table', [rows, WIDTH], { placement });
-    const slots = m.input('slots', [T, 8], { dtype: 'i32', below: rows });
-    const scores = m.input('scores', [T, 8]);
-    m.output('pooled', einsum('trd,tr->td', embedding(table, slots), scores));
-    m.output('row', embedding(table, m.input('rows', [T], { dtype: 'i32', below: rows })));
-  });
-}
 
 const inFile = pooling('larger-in-file', ROWS, 'file');
 const inMemory = pooling('larger-in-memory', ROWS, 'memory');
@@ -88,13 +77,12 @@ test('the same table where it must be copied', async () => {
 });
 
 test('the estimate is what comes, and what comes goes again', async () => {
-  const rows = 1 << 16; // 128 MiB
-  const small = pooling('small-table', rows, 'memory');
-  const { dir } = await compile(small, { outDir: freshFolder(small.name) });
+  const rows = smallRows;
+  const { dir } = await compile(smallTable, { outDir: freshFolder(smallTable.name) });
   const { SmallTable } = (await import(pathToFileURL(`${dir}/model.ts`).href)) as { SmallTable: EmittedClass };
   const path = join(folder, 'small.safetensors');
   await writeSafetensors(path, { table: new Random(1).f32([rows, WIDTH]) });
-  const { plan } = inspect(small);
+  const { plan } = inspect(smallTable);
   const slots = new Random(2).i32([512, 8], rows);
   const step = { slots, scores: new Random(3).f32([512, 8]), rows: tensor('i32', [512], slots.data.slice(0, 512)) };
   const before = process.memoryUsage.rss();

@@ -78,5 +78,8 @@ export function languageEngine(
     dispose() {
       this.disposed = true;
     },
+    [Symbol.dispose]() {
+      this.dispose();
+    },
   };
 }

@@ -3,6 +3,7 @@
 import { deviceSteps, type Plan } from '../../plan/plans.ts';
 import type { PlanTensor } from '../../plan/types.ts';
 import { stringLiteral } from '../cpp.ts';
+import { prepareWork } from './schedule.ts';
 
 export function schedulesView(plan: Plan, source: string): object {
   const steps = plan.variants.map((v) => `step_${v.name}`);
@@ -56,6 +57,7 @@ export function modelView(plan: Plan, source: string): object {
     lists: tables.map((t) => (t.rows.length > 0 ? `${t.name}, ${t.rows.length}` : 'nullptr, 0')),
     preparedBytes: plan.preparedBytes,
     scratchBytes: plan.prepare.bytes,
+    prepareWork: prepareWork(plan.prepare),
     variants: plan.variants.map((v) => ({
       name: v.name,
       maxTokens: v.maxTokens,

@@ -1,9 +1,13 @@
 // View of templates/cpu/schedule.cc: one function that runs the launches of prepare or of a step.
 
 import type { Buffer, Schedule, Variant } from '../../plan/types.ts';
+import { dtypeBytes } from '../../support/dtype.ts';
 import { invariant } from '../../support/errors.ts';
 import { comment, elementType } from '../cpp.ts';
 import { type LaunchView, launchView } from './launches.ts';
+
+/** Bytes that launches of prepare write between two looks, which also tell how far it has come. */
+const LOOK_EVERY = 1 << 20;
 
 /** Launches between two looks at the cancel flag; a step of one token is over before anybody could set it. */
 const CANCEL_EVERY = 8;
@@ -46,6 +50,22 @@ export function stepView(variant: Variant, names: ScheduleNames): ScheduleView {
   });
 }
 
+/** For each launch of prepare the bytes to tell behind it, which it and those before it wrote; 0: no look there. */
+function looks({ launches }: Schedule): number[] {
+  let written = 0;
+  return launches.map(({ writes }) => {
+    for (const { dtype, shape } of Object.values(writes)) {
+      written += shape.reduce<number>((n, dim) => n * Number(dim), dtypeBytes[dtype]);
+    }
+    const told = written >= LOOK_EVERY ? written : 0;
+    written -= told;
+    return told;
+  });
+}
+
+/** Bytes that prepare tells in all. */
+export const prepareWork = (schedule: Schedule): number => looks(schedule).reduce((a, b) => a + b, 0);
+
 interface Shell {
   readonly function: string;
   readonly argsType: 'PrepareArgs' | 'StepArgs';
@@ -55,10 +75,13 @@ interface Shell {
 }
 
 function scheduleView(schedule: Schedule, names: ScheduleNames, shell: Shell): ScheduleView {
+  const told = shell.argsType === 'PrepareArgs' ? looks(schedule) : schedule.launches.map(() => 0);
   const launches = schedule.launches.map((launch, i) => ({
     ...launchView(launch),
     locals: schedule.buffers.filter((b) => b.first === i).map((b) => pointerDeclaration(b, shell.argsType)),
     cancelPoint: shell.cancels && i > 0 && i % CANCEL_EVERY === 0,
+    look: told[i]! > 0,
+    written: String(told[i]),
   }));
   const usesTokens = schedule.launches.some((l) => l.rows.tokens);
   const usesPool = schedule.launches.some((l) => l.kernel !== 'fill');

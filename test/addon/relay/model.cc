@@ -11,6 +11,7 @@ namespace ultramem {
 namespace {
 
 constexpr int64_t V = 257, C = 64;
+constexpr int launches = 10;  // of prepare
 const SymbolSpec symbols[] = {{"T", 16, true}, {"S", 8, false}};
 const TensorSpec inputs[] = {
     {"ids", DType::i32, 1, {-1}, V, false, false},
@@ -21,7 +22,7 @@ const TensorSpec outputs[] = {{"logits", DType::f32, 2, {-1, V}, 0, false, false
 const TensorSpec weights[] = {
     {"gain", DType::f32, 1, {V}, 0, false, false},        // prepare reads it
     {"table", DType::i32, 1, {V}, V, false, true},        // the step reads it
-    {"delay", DType::f32, 1, {1}, 0, true, true},         // milliseconds per token
+    {"delay", DType::f32, 1, {1}, 0, true, true},         // milliseconds per token, and per launch of prepare
 };
 const TensorSpec states[] = {{"seen", DType::f32, 2, {-2, C}, 0, false, false}};
 
@@ -30,6 +31,11 @@ void prepare(const PrepareArgs& a) {
   float* doubled = reinterpret_cast<float*>(a.prepared);
   for (int64_t v = 0; v < V; v++) doubled[v] = 2 * gain[v];
   std::memset(a.scratch, 1, 4096);
+  const float delay = *static_cast<const float*>(a.weights[2]);
+  for (int launch = 0; launch < launches; launch++) {
+    std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(delay));
+    if (a.stops(100)) return;
+  }
 }
 
 void step(const StepArgs& a) {
@@ -57,7 +63,7 @@ void step(const StepArgs& a) {
 
 const Variant variants[] = {{"one", 1, 0, step, nullptr}, {"many", 16, 4096, step, nullptr}};
 const Model model = {"relay", "0123456789ab", "native", symbols, 2, inputs, 3, outputs, 1, weights, 3, states, 1,
-                     V * 4, 4096, 64, prepare, variants, 2, nullptr};
+                     V * 4, 4096, launches * 100, 64, prepare, variants, 2, nullptr};
 
 }  // namespace
 

@@ -1,5 +1,6 @@
-// The thread that runs a session's steps, one at a time, and settles their promises on the event loop's thread. Not one of
-// libuv's: those are few, shared with all file work of the process, and take longer to wake than a short step takes to run.
+// A thread that runs long work of an object, a load or the steps of a session, one at a time, and settles their promises on the event
+// loop's thread. Not one of libuv's: those are few, shared with all file work of the process, take longer to wake than a short step
+// takes to run, and are waited for when a process exits, whatever they are at.
 #pragma once
 #include "napi_settings.h"
 
@@ -15,22 +16,22 @@
 
 #include "../cpu/pause.h"
 #include "fault.h"
-#include "work.h"
+#include "napi_errors.h"
 
 namespace ultramem::addon {
 
-class StepThread {
+class WorkThread {
  public:
   using Body = std::function<void()>;
 
-  // awake: after a step the thread waits for the next one awake, for a while. Only where the session's threads leave a core free:
+  // awake: after its work the thread waits for the next awake, for a while. Only where the session's threads leave a core free:
   // else it would keep the event loop's thread, or a worker, from the core that it waits on.
-  StepThread(Napi::Env env, bool awake) : env_(env), awake_(awake) {
-    const Napi::String name = Napi::String::New(env, "ultramem step");
+  WorkThread(Napi::Env env, bool awake) : env_(env), awake_(awake) {
+    const Napi::String name = Napi::String::New(env, "ultramem work");
     const napi_status made =
         napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, settle, &settle_);
     if (made != napi_ok) throw Fault("native-failure", "Node gives no function for threads to call");
-    napi_unref_threadsafe_function(env, settle_);  // without a step in flight it keeps no process alive
+    napi_unref_threadsafe_function(env, settle_);  // without work in flight it keeps no process alive
     try {
       thread_ = std::thread([this] { serve(); });
     } catch (...) {
@@ -40,19 +41,19 @@ class StepThread {
     // Hooks run last come first: before the one that ends settle_.
     napi_add_env_cleanup_hook(env, end, this);
   }
-  ~StepThread() {
+  ~WorkThread() {
     if (!thread_.joinable()) return;
     napi_remove_env_cleanup_hook(env_, end, this);
     stop();
   }
-  StepThread(const StepThread&) = delete;
-  StepThread& operator=(const StepThread&) = delete;
+  WorkThread(const WorkThread&) = delete;
+  WorkThread& operator=(const WorkThread&) = delete;
 
   // Runs body, which ends soon once *cancel is set; one at a time. `settled` and then the promise follow on the event loop's
   // thread; `keep` are JavaScript values that stay alive until then.
   Napi::Promise run(Body body, std::shared_ptr<bool> cancel, Body settled, Napi::Object keep) {
-    step_.reset(new Step{Napi::Promise::Deferred(env_), std::move(body), std::move(cancel), std::move(settled), Napi::Persistent(keep), {}});
-    const Napi::Promise promise = step_->deferred.Promise();
+    work_.reset(new Work{Napi::Promise::Deferred(env_), std::move(body), std::move(cancel), std::move(settled), Napi::Persistent(keep), {}});
+    const Napi::Promise promise = work_->deferred.Promise();
     napi_ref_threadsafe_function(env_, settle_);
     tell(State::asked);
     return promise;
@@ -60,7 +61,7 @@ class StepThread {
 
  private:
   enum class State { idle, asked, stopping };
-  struct Step {
+  struct Work {
     Napi::Promise::Deferred deferred;
     Body body;
     std::shared_ptr<bool> cancel;
@@ -81,7 +82,7 @@ class StepThread {
 
   void serve() {
     while (next() == State::asked) {
-      step_->fault = fault_of(step_->body);
+      work_->fault = fault_of(work_->body);
       State asked = State::asked;
       state_.compare_exchange_strong(asked, State::idle);  // unless it shall stop
       napi_call_threadsafe_function(settle_, nullptr, napi_tsfn_nonblocking);
@@ -108,24 +109,24 @@ class StepThread {
 
   static void settle(napi_env env, napi_value, void* self, void*) {
     if (env == nullptr) return;  // the environment is gone, and its promises with it
-    const std::unique_ptr<Step> step = std::move(static_cast<StepThread*>(self)->step_);
-    napi_unref_threadsafe_function(env, static_cast<StepThread*>(self)->settle_);
-    step->settled();  // may end this thread
+    const std::unique_ptr<Work> work = std::move(static_cast<WorkThread*>(self)->work_);
+    napi_unref_threadsafe_function(env, static_cast<WorkThread*>(self)->settle_);
+    work->settled();  // may end this thread
     try {
-      if (step->fault) step->deferred.Reject(error_of(env, *step->fault).Value());
-      else step->deferred.Resolve(Napi::Env(env).Undefined());
+      if (work->fault) work->deferred.Reject(error_of(env, *work->fault).Value());
+      else work->deferred.Resolve(Napi::Env(env).Undefined());
     } catch (const Napi::Error& error) {
       error.ThrowAsJavaScriptException();
     }
   }
 
   static void end(void* self) {
-    static_cast<StepThread*>(self)->stop();
-    static_cast<StepThread*>(self)->step_.reset();
+    static_cast<WorkThread*>(self)->stop();
+    static_cast<WorkThread*>(self)->work_.reset();
   }
 
   void stop() {
-    if (step_) *static_cast<volatile bool*>(step_->cancel.get()) = true;
+    if (work_) *static_cast<volatile bool*>(work_->cancel.get()) = true;
     tell(State::stopping);
     thread_.join();
     napi_release_threadsafe_function(settle_, napi_tsfn_abort);
@@ -134,7 +135,7 @@ class StepThread {
   const Napi::Env env_;
   const bool awake_;
   napi_threadsafe_function settle_ = nullptr;
-  std::unique_ptr<Step> step_;  // the thread's while state_ is asked, else the event loop's
+  std::unique_ptr<Work> work_;  // the thread's while state_ is asked, else the event loop's
   std::atomic<State> state_{State::idle};
   std::atomic<bool> sleeping_{false};
   std::mutex mutex_;

@@ -1,10 +1,7 @@
-// Work off the event loop that settles a promise, on libuv's threads; failures become errors with a code.
+// Failures of native code as JavaScript's errors, with a code.
 #pragma once
 #include "napi_settings.h"
 
-#include <atomic>
-#include <functional>
-#include <memory>
 #include <new>
 #include <optional>
 #include <string>
@@ -45,31 +42,5 @@ template <class Body>
 void or_throw(Napi::Env env, const Body& body) {
   if (const std::optional<Fault> fault = fault_of(body)) throw error_of(env, *fault);
 }
-
-// Owns itself: create with new, then Queue(). `keep` are JavaScript values that stay alive meanwhile.
-class Work : public Napi::AsyncWorker {
- public:
-  using Body = std::function<void()>;
-  Work(Napi::Env env, Body body, Body settled, Napi::Object keep)
-      : AsyncWorker(env),
-        deferred_(env),
-        body_(std::move(body)),
-        settled_(std::move(settled)),
-        keep_(Napi::Persistent(keep)) {}
-  Napi::Promise promise() const { return deferred_.Promise(); }
-
- private:
-  void Execute() override { fault_ = fault_of(body_); }
-  void OnOK() override {
-    settled_();
-    if (fault_) deferred_.Reject(error_of(Env(), *fault_).Value());
-    else deferred_.Resolve(Env().Undefined());
-  }
-
-  Napi::Promise::Deferred deferred_;
-  Body body_, settled_;
-  Napi::ObjectReference keep_;
-  std::optional<Fault> fault_;
-};
 
 }  // namespace ultramem::addon

@@ -1,0 +1,97 @@
+// Loads a model, generates and disposes of it, again and again, and prints what the process holds every ten rounds:
+//
+//   npx tsx test/robustness/load-rounds.ts [--target cpu|simt] [--rounds 100] [--abort none|load|generate] [--tokens 8] [--json]
+//
+// With `--abort`, every load or generation is aborted at some point of it; a load that was too quick goes on.
+
+import { pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { Command, Option } from 'commander';
+import bytesLm from '../../examples/bytes-lm/model.ts';
+import { compile } from '../../src/compile.ts';
+import type { UltramemError } from '../../src/support/errors.ts';
+import { freshFolder } from '../build-folder.ts';
+import { checkpoint, type EmittedClass } from '../compiled-model.ts';
+import { type ProcessFigures, processFigures } from '../process-figures.ts';
+
+const flags = new Command()
+  .addOption(new Option('--target <target>', 'target').choices(['cpu', 'simt']).default('cpu'))
+  .addOption(new Option('--rounds <n>', 'rounds').argParser(Number).default(100))
+  .addOption(new Option('--abort <what>', 'what to abort').choices(['none', 'load', 'generate']).default('none'))
+  .addOption(new Option('--tokens <n>', 'tokens of each generation').argParser(Number).default(8))
+  .option('--json', 'print the figures as JSON')
+  .parse()
+  .opts<{ target: 'cpu' | 'simt'; rounds: number; abort: 'none' | 'load' | 'generate'; tokens: number; json?: true }>();
+
+/** What a process holds after so many rounds, and how many of them were aborted. */
+export interface RoundFigures extends ProcessFigures {
+  readonly round: number;
+  readonly aborted: number;
+}
+
+const { dir } = await compile(bytesLm, { target: flags.target, outDir: freshFolder(`rounds-${flags.target}`) });
+const { BytesLm } = (await import(pathToFileURL(`${dir}/model.ts`).href)) as { BytesLm: EmittedClass };
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+let aborted = 0;
+let longest = { load: 20, generate: 20 }; // milliseconds, of a round that was not aborted
+
+/** Runs it with a signal that comes somewhere between the beginning and the end, where it shall be aborted. */
+async function sometimesAborted<R>(
+  what: 'load' | 'generate',
+  round: number,
+  run: (signal?: AbortSignal) => Promise<R>,
+) {
+  const began = performance.now();
+  if (flags.abort !== what || round === 0) {
+    const result = await run();
+    longest = { ...longest, [what]: performance.now() - began };
+    return result;
+  }
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), (((round * 37) % 100) / 100) * longest[what]);
+  try {
+    return await run(controller.signal);
+  } catch (error) {
+    if ((error as UltramemError).code !== 'aborted') throw error;
+    aborted++;
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function once(round: number): Promise<void> {
+  await using model = await sometimesAborted('load', round, (signal) =>
+    BytesLm.load(checkpoint, { threads: 2, copy: round % 2 === 0, ...(signal && { signal }) }),
+  );
+  await sometimesAborted('generate', round, async (signal) =>
+    model?.complete('In', {
+      maxTokens: flags.tokens,
+      seed: round,
+      temperature: 1,
+      ...(signal && { signal }),
+    }),
+  );
+}
+
+const every = Math.max(1, Math.floor(flags.rounds / 10));
+const figures: RoundFigures[] = [];
+for (let round = 1; round <= flags.rounds; round++) {
+  await once(round - 1);
+  if (round % every !== 0) continue;
+  collect();
+  await new Promise((resolve) => setTimeout(resolve, 10)); // finalizers run in turns of the event loop
+  collect();
+  const now = { round, aborted, ...processFigures() };
+  figures.push(now);
+  if (flags.json) continue;
+  const MiB = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
+  console.log(
+    `round ${round}: ${MiB(now.rss)} MiB of its own, ${MiB(now.mappedFiles)} of files, heap ${MiB(now.heap)}, external ${MiB(now.external)}, ` +
+      `addresses ${MiB(now.addresses)}; ${now.files} files, ${now.threads} threads, ${now.mappings} mappings; ${aborted} aborted`,
+  );
+}
+if (flags.json) console.log(JSON.stringify(figures));
