@@ -9,8 +9,9 @@ import { compile } from 'ultramem/compile';
 import { loadNative, requireAddon, Session, sessionSymbols } from 'ultramem/runtime';
 import { rounded, table } from './figures.ts';
 import type { Open } from './headline/decode.ts';
+import type { HeadlineRate } from './headline/results.ts';
 import { headlineModel, kinds, shapes151m, titles } from './headline/shapes.ts';
-import { type HeadlineRate, measureHeadline } from './parts/headline.ts';
+import { measureHeadline } from './parts/headline.ts';
 import { fromRoot } from './paths.ts';
 
 const settings = {

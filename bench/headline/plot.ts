@@ -9,8 +9,8 @@ import { dirname, resolve } from 'node:path';
 import { Resvg } from '@resvg/resvg-js';
 import { parse, View } from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
-import type { HeadlineRate, HeadlineResults } from '../parts/headline.ts';
 import { fromRoot } from '../paths.ts';
+import type { HeadlineRate, HeadlineResults } from './results.ts';
 import { kinds, titles } from './shapes.ts';
 import { allBytes, headlineText } from './text.ts';
 

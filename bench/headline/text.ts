@@ -1,7 +1,7 @@
 // The tables of the headline comparison.
 
 import { percent, rounded, table } from '../figures.ts';
-import type { HeadlineRate, HeadlineResults } from '../parts/headline.ts';
+import type { HeadlineRate, HeadlineResults } from './results.ts';
 import { type Kind, kinds, titles, tokenFlops, weightCount } from './shapes.ts';
 
 /** All bytes that a step reads. */

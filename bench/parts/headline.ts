@@ -6,41 +6,17 @@ import { pathToFileURL } from 'node:url';
 import { compile, translate } from 'ultramem/compile';
 import { median } from 'ultramem/profile';
 import { loadNative, requireAddon, Session, sessionSymbols } from 'ultramem/runtime';
-import { type Bytes, countedBytes, paperBytes, weightBytes } from '../headline/bytes.ts';
+import { countedBytes, paperBytes, weightBytes } from '../headline/bytes.ts';
 import { Decode, type Distinct, type Open, type TimedStep } from '../headline/decode.ts';
-import { freeMemory, type Pass, planPasses, type Skipped } from '../headline/passes.ts';
+import { freeMemory, type Pass, planPasses } from '../headline/passes.ts';
 import { randomDecoder } from '../headline/random-decoder.ts';
+import type { HeadlineRate, HeadlineResults } from '../headline/results.ts';
 import { headlineModel, type Kind, kinds, type Shapes, shapes151m } from '../headline/shapes.ts';
 import { headlineText } from '../headline/text.ts';
 import { fromRoot } from '../paths.ts';
 import { openReadBandwidth, type ReadBandwidth } from '../read-bandwidth.ts';
 import type { Measured, Settings } from '../settings.ts';
 import type { CpuPlan } from '../step-bytes.ts';
-
-/** Steps of one decoder, by the positions that each sequence holds and the sequences. */
-export interface HeadlineRate {
-  readonly kind: Kind;
-  /** Positions that a token attends to, its own included. */
-  readonly length: number;
-  readonly batch: number;
-  /** Whether all decoders took turns; else they ran one after another. */
-  readonly together: boolean;
-  /** Milliseconds of a step: the median over rounds of a round's median, and those of the rounds. */
-  readonly milliseconds: number;
-  readonly rounds: readonly number[];
-  /** Bytes per second of 1 GiB read in order with as many threads: the median over the same rounds. */
-  readonly bandwidth: number;
-  /** Of the timed steps, on average: different experts of a block, different rows of a memory, by output. */
-  readonly distinct: Distinct;
-  readonly bytes: Bytes;
-}
-
-export interface HeadlineResults {
-  readonly shapes: Shapes;
-  readonly threads: number;
-  readonly rates: readonly HeadlineRate[];
-  readonly skipped: readonly (Skipped & { readonly length: number })[];
-}
 
 /** What a test puts in place of the real thing. */
 export interface HeadlineChoices {
