@@ -6,11 +6,10 @@ import { emit } from './codegen/emit.ts';
 import { launchExcerpts } from './codegen/launch-excerpts.ts';
 import type { Precision, TableType } from './compile.ts';
 import { type Call, isModel, type Model, traceCalls } from './dsl/index.ts';
-import { estimate, type Inspection, type InspectTarget, inspect, workOf } from './inspect.ts';
+import { asWritten, estimate, type Inspection, type InspectTarget, inspect } from './inspect.ts';
 import type { Graph, ValueId } from './ir/graph.ts';
 import { print } from './ir/print.ts';
-import { type CallPlace, renderPage, type SourceFile, tokenChoices } from './page/index.ts';
-import { hoistWeights } from './passes/hoistWeights.ts';
+import { type CallPlace, renderPage, type SourceFile, tokenChoices, workOf } from './page/index.ts';
 import { rooflines } from './profile/machines.ts';
 import { describeStep, stepOf } from './profile/random-step.ts';
 import type { WeightsLike } from './runtime/index.ts';
@@ -39,7 +38,7 @@ export async function inspectPage(subject: Model | Graph, options: PageOptions):
   const files = emit(plan, companions, target === 'cuda' ? 'cuda' : 'simt');
   const emitted = launchExcerpts(plan, files, source);
   const bound = plan.symbols.find(({ scope }) => scope === 'step')?.bound ?? 1;
-  const stepGraph = hoistWeights(before);
+  const unfused = asWritten(graph, { target, precision, tables });
   const placed = calls === undefined ? placesIn(before) : placesOf(calls, subject as Model, options.readText);
   return renderPage({
     inspection,
@@ -49,7 +48,7 @@ export async function inspectPage(subject: Model | Graph, options: PageOptions):
     memory: { sequences: maxSequences, estimate: await estimate(plan, maxSequences, { weights }) },
     steps: tokenChoices(bound).map((tokens) => {
       const step = stepOf(plan, tokens);
-      return { step, holds: describeStep(step), written: workOf(stepGraph, tokens) };
+      return { step, holds: describeStep(step), written: unfused && workOf(unfused, step) };
     }),
     machines: rooflines,
     emitted,

@@ -12,6 +12,7 @@ import { makeDevicePlan, makePlan } from './plan/plan.ts';
 import type { Plan } from './plan/plans.ts';
 import type { PlanTensor } from './plan/types.ts';
 import { estimateLoad, type MemoryEstimate, matchWeights, statesBytes, type WeightsLike } from './runtime/index.ts';
+import { UltramemError } from './support/errors.ts';
 
 export { parse as parseGraph } from './ir/parse.ts';
 export { print as printGraph } from './ir/print.ts';
@@ -66,6 +67,23 @@ export function inspect(
   const work = { before: workOf(hoistWeights(before)), after: workOf(graph) };
   const plan = target === 'cpu' ? makePlan(after) : makeDevicePlan(after);
   return { before, after, log, provenance: provenanceOf(trail), notes, plan, work };
+}
+
+/**
+ * The plan of a graph as it is written, with nothing but the work on weights moved to load: what fusion is measured against. Undefined
+ * where kernels cannot run it so.
+ */
+export function asWritten(
+  before: Graph,
+  options: Pick<TranslateOptions, 'precision' | 'tables' | 'target'>,
+): Plan | undefined {
+  const graph = storedGraph(hoistWeights(before), options);
+  try {
+    return (options.target ?? 'cpu') === 'cpu' ? makePlan(graph) : makeDevicePlan(graph);
+  } catch (error) {
+    if (error instanceof UltramemError && error.code === 'unsupported-shape') return undefined;
+    throw error;
+  }
 }
 
 function provenanceOf(trail: Trail): Provenance {
@@ -124,13 +142,13 @@ export async function estimate(
 
 const loadedAs = ({ optional, placement, retained }: PlanTensor) => ({ optional, placement, retained });
 
-/** Work of the step nodes in a step of so many tokens, with every other symbol at 1. */
-export function workOf(graph: Graph, tokens = 1): Work {
+/** Work of the step nodes with every symbol at 1. */
+export function workOf(graph: Graph): Work {
   const types = new Map(
     [...graph.inputs, ...graph.weights, ...graph.states].map(({ id, type }) => [id, type] as const),
   );
   for (const node of graph.nodes) for (const { id, type } of node.results) types.set(id, type);
-  const symbols = Object.fromEntries(graph.symbols.map(({ name, scope }) => [name, scope === 'step' ? tokens : 1]));
+  const symbols = Object.fromEntries(graph.symbols.map(({ name }) => [name, 1]));
   let flops = 0;
   let bytes = 0;
   for (const { op, stage, inputs, attrs } of graph.nodes) {

@@ -85,8 +85,8 @@ export interface TokensData {
   readonly step: number;
   /** Per kernel of the step: bytes by class, then operations. */
   readonly figures: readonly (readonly number[])[];
-  /** Of the graph as it is written, node by node. */
-  readonly written: { readonly bytes: number; readonly flops: number };
+  /** Of the graph as it is written, op by op, where kernels can run it so. */
+  readonly written?: { readonly bytes: number; readonly flops: number } | undefined;
 }
 
 /** A machine as a roofline: bytes and operations per second. */

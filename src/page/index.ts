@@ -22,15 +22,15 @@ import { repeatsOf } from './repeats.ts';
 import { fusionSection, memorySection, workSection } from './sections.ts';
 import { figuresOf } from './work.ts';
 
-export { tokenChoices } from './work.ts';
+export { tokenChoices, workOf } from './work.ts';
 export type { CallPlace, EstimatedMemory, Machine, SourceFile };
 
 /** A step to count: its shape, and what it is in words. */
 export interface CountedStep {
   readonly step: StepShape;
   readonly holds: string;
-  /** Of the graph as it is written. */
-  readonly written: Work;
+  /** Of the graph as it is written, op by op, where kernels can run it so. */
+  readonly written: Work | undefined;
 }
 
 export interface PageInput {

@@ -25,7 +25,7 @@ export function overview(
 <h2 id="overview-title">Overview</h2>
 <div class="cards">
 <div class="card"><h3>Graph</h3><p><b>${before.nodes.length}</b> ops as written</p><p><b data-figure="kernels"></b> kernels a step</p><p class="aside">${steps} nodes a step after all passes, ${after.nodes.length - steps} at load</p></div>
-<div class="card"><h3>A step of <span data-figure="tokens"></span></h3><p><b data-figure="bytes"></b> to move</p><p><b data-figure="flops"></b> operations</p><p class="aside">as written, op by op: <span data-figure="written-bytes"></span>, <span data-figure="written-flops"></span></p></div>
+<div class="card"><h3>A step of <span data-figure="tokens"></span></h3><p><b data-figure="bytes"></b> to move</p><p><b data-figure="flops"></b> operations</p><p class="aside">as written, op by op: <span data-figure="written"></span></p></div>
 <div class="card"><h3>At the least</h3><p><b data-figure="time"></b> a step</p><p><b data-figure="rate"></b> tokens a second</p><p class="aside">on <span data-figure="machine"></span>, kernel by kernel, nothing for starting them</p></div>
 <div class="card"><h3>Weights</h3><p><b>${countText(sum('elements'))}</b> numbers in ${before.weights.length} tensors</p><p><b>${countText(sum('touched'))}</b> met by a token</p><p class="aside">${share(sum('touched'), sum('elements'))} of them</p></div>
 <div class="card"><h3>Memory</h3><p><b>${byteText(weights.own + weights.prepared)}</b> to load</p><p><b>${byteText(weights.mapped)}</b> mapped${weights.inFile === 0 ? '' : html`, ${byteText(weights.inFile)} in their file`}</p><p class="aside">a session of ${sequences}: ${byteText(session.states)} of states, ${byteText(session.arena)} arena</p></div>

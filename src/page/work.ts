@@ -1,8 +1,10 @@
 // Bytes and operations of every kernel of a step, for a number of tokens.
 
+import type { Work } from '../inspect.ts';
 import type { DeviceLaunch } from '../plan/device/launch.ts';
 import { operandsOf as deviceOperands, trafficOf as deviceTraffic } from '../plan/device/traffic.ts';
 import { operandsOf, trafficOf } from '../plan/kernels/traffic.ts';
+import type { Plan } from '../plan/plans.ts';
 import type { OperandTraffic, StepShape } from '../plan/traffic.ts';
 import type { AnyLaunch, Space, Variant } from '../plan/types.ts';
 import { byteClasses } from './data.ts';
@@ -38,6 +40,14 @@ export function figuresOf(
     }
     return [...bytes, flops];
   });
+}
+
+/** Bytes and operations of all kernels of the step of a plan that serves so many tokens. */
+export function workOf({ variants }: Plan, step: StepShape): Work {
+  const all = variants as readonly Variant<AnyLaunch>[];
+  const figures = figuresOf(all.find(({ maxTokens }) => step.tokens <= maxTokens)!, step);
+  const flops = figures.reduce((n, row) => n + row.at(-1)!, 0);
+  return { flops, bytes: figures.flat().reduce((n, figure) => n + figure, 0) - flops };
 }
 
 const isKept = (space: Space): boolean => classNames[space] === 'weights';

@@ -33,8 +33,10 @@ function showWork() {
     tokens: tokens === 1 ? '1 token' : `${tokens} tokens`,
     bytes: byteText(total.bytes),
     flops: countText(total.flops),
-    'written-bytes': byteText(written.bytes),
-    'written-flops': countText(written.flops),
+    written:
+      written === undefined
+        ? 'no kernels run it'
+        : `${byteText(written.bytes)}, ${countText(written.flops)} operations`,
     time: timeText(total.seconds),
     rate: countText(tokens / total.seconds),
     machine: machineName(),

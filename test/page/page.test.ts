@@ -77,7 +77,7 @@ function check(data: PageData, graph: ReturnType<typeof trace>): void {
     }
     for (const op of kernel.ops) assert.ok(data.ops[op] !== undefined);
   }
-  for (const { step, figures, tokens } of data.tokens) {
+  for (const { step, figures, tokens, written } of data.tokens) {
     const { kernels, minTokens, maxTokens } = data.steps[step]!;
     assert.ok(minTokens <= tokens && tokens <= maxTokens);
     assert.is(figures.length, kernels.length);
@@ -85,6 +85,8 @@ function check(data: PageData, graph: ReturnType<typeof trace>): void {
       assert.is(row.length, data.byteClasses.length + 1);
       for (const figure of row) assert.ok(Number.isSafeInteger(figure) && figure >= 0, String(figure));
     }
+    const bytes = figures.flatMap((row) => row.slice(0, -1)).reduce((a, b) => a + b, 0);
+    assert.ok(written !== undefined && written.bytes >= bytes, `${written?.bytes} bytes as written, ${bytes} fused`);
   }
   for (const { calls, text } of data.ops) {
     assert.ok(calls.length > 0, `${text} has no call`);
