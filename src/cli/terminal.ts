@@ -60,7 +60,7 @@ export function processTerminal(signal: AbortSignal): Terminal {
     progress({ stage, done, total }) {
       if (!stderr.isTTY) return;
       const share = done === undefined || !total ? '' : ` ${Math.floor((done / total) * 100)} %`;
-      stderr.write(`\r\x1b[K${stage}${share}`.slice(0, (stderr.columns ?? 80) + 3));
+      stderr.write(`\r\x1b[K${stage}${share}`.slice(0, (stderr.columns || 80) + 3));
       shown = true;
     },
     endProgress,

@@ -182,11 +182,11 @@ test('models that nobody disposed go with the garbage, which V8 collects for the
   collect();
   const before = processFigures();
   let most = 0;
-  for (let round = 0; round < 12; round++) {
+  for (let round = 0; round < 8; round++) {
     await loadNative(native, path, { copy: true, threads: 2 });
     most = Math.max(most, processFigures().rss - before.rss);
   }
-  assert.ok(most < 6 * tableBytes, `${most / MiB} MiB of ${(12 * tableBytes) / MiB} were held at once`);
+  assert.ok(most < 5 * tableBytes, `${most / MiB} MiB of ${(8 * tableBytes) / MiB} were held at once`);
   for (let round = 0; round < 3; round++) {
     collect();
     await new Promise((resolve) => setTimeout(resolve, 20)); // finalizers run in turns of the event loop

@@ -1,18 +1,16 @@
 // Loads a model, generates and disposes of it, again and again, and prints what the process holds every ten rounds:
 //
-//   npx tsx test/robustness/load-rounds.ts [--target cpu|simt] [--rounds 100] [--abort none|load|generate] [--tokens 8] [--json]
+//   npx tsx test/robustness/load-rounds.ts [--target cpu|simt] [--rounds 100] [--abort none|load|generate] [--tokens 8] [--dir folder] [--json]
 //
-// With `--abort`, every load or generation is aborted at some point of it; a load that was too quick goes on.
+// With `--abort`, every load or generation is aborted at some point of it; a load that was too quick goes on. With `--dir`, the model
+// is taken from there; else it is compiled.
 
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Command, Option } from 'commander';
-import bytesLm from '../../examples/bytes-lm/model.ts';
-import { compile } from '../../src/compile.ts';
 import type { UltramemError } from '../../src/support/errors.ts';
-import { freshFolder } from '../build-folder.ts';
-import { checkpoint, type EmittedClass } from '../compiled-model.ts';
+import type { EmittedClass } from '../compiled-model.ts';
 import { type ProcessFigures, processFigures } from '../process-figures.ts';
 
 const flags = new Command()
@@ -20,9 +18,19 @@ const flags = new Command()
   .addOption(new Option('--rounds <n>', 'rounds').argParser(Number).default(100))
   .addOption(new Option('--abort <what>', 'what to abort').choices(['none', 'load', 'generate']).default('none'))
   .addOption(new Option('--tokens <n>', 'tokens of each generation').argParser(Number).default(8))
+  .option('--dir <folder>', 'of the compiled model')
   .option('--json', 'print the figures as JSON')
   .parse()
-  .opts<{ target: 'cpu' | 'simt'; rounds: number; abort: 'none' | 'load' | 'generate'; tokens: number; json?: true }>();
+  .opts<Flags>();
+
+interface Flags {
+  readonly target: 'cpu' | 'simt';
+  readonly rounds: number;
+  readonly abort: 'none' | 'load' | 'generate';
+  readonly tokens: number;
+  readonly dir?: string;
+  readonly json?: true;
+}
 
 /** What a process holds after so many rounds, and how many of them were aborted. */
 export interface RoundFigures extends ProcessFigures {
@@ -30,8 +38,17 @@ export interface RoundFigures extends ProcessFigures {
   readonly aborted: number;
 }
 
-const { dir } = await compile(bytesLm, { target: flags.target, outDir: freshFolder(`rounds-${flags.target}`) });
+/** The compiler is not loaded where the model is compiled: what is measured is the runtime alone. */
+async function compiled(): Promise<string> {
+  const { compile, loadModel } = await import('../../src/compile.ts');
+  const { freshFolder } = await import('../build-folder.ts');
+  const model = await loadModel(fileURLToPath(new URL('../../examples/bytes-lm/model.ts', import.meta.url)));
+  return (await compile(model, { target: flags.target, outDir: freshFolder(`rounds-${flags.target}`) })).dir;
+}
+
+const dir = flags.dir ?? (await compiled());
 const { BytesLm } = (await import(pathToFileURL(`${dir}/model.ts`).href)) as { BytesLm: EmittedClass };
+const checkpoint = fileURLToPath(new URL('../../examples/bytes-lm/ultramem-bytes.safetensors', import.meta.url));
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
