@@ -85,6 +85,31 @@ for (const copy of [true, false]) {
   });
 }
 
+test('using: weights on a simulated device, with all addresses that it stands for', async () => {
+  const simt = await compile(smallTable, { target: 'simt', outDir: freshFolder('dispose-simt') });
+  const emitted = (await import(pathToFileURL(`${simt.dir}/model.ts`).href)) as { SmallTable: EmittedClass };
+  for (let round = 0; round < 2; round++) {
+    const before = processFigures();
+    {
+      using loaded = await emitted.SmallTable.load(path);
+      using second = loaded.openSession();
+      for (const model of [loaded, second])
+        await model.forward({
+          slots: tensor('i32', [1, 8], new Int32Array(8)),
+          scores: tensor('f32', [1, 8], new Float32Array(8)),
+          rows: [1],
+        });
+      const during = processFigures();
+      assert.ok(during.rss > before.rss + 0.98 * tableBytes);
+      assert.ok(during.addresses > before.addresses + 80 * 2 ** 30);
+    }
+    const after = processFigures();
+    assert.ok(after.rss < before.rss + 8 * MiB, `${after.rss - before.rss} bytes more`);
+    assert.ok(after.addresses < before.addresses + 2 ** 30);
+    assert.is(after.threads, before.threads);
+  }
+});
+
 test('using: sessions, loaded weights and engines, alone', async () => {
   const loading = loadNative(native, path, { copy: true, threads: 2 });
   using loaded = await loading;

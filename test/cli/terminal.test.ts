@@ -1,0 +1,67 @@
+// The progress line of the command: one line of stderr, where somebody watches, and gone before anything else is said.
+
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { processTerminal, type Terminal } from '../../src/cli/terminal.ts';
+
+const test = suite('terminal');
+
+/** What `use` writes to a stderr that is a terminal so many columns wide, or none. */
+function stderrOf(columns: number | undefined, use: (terminal: Terminal) => void): string {
+  const { stderr } = process;
+  const own = { isTTY: stderr.isTTY, columns: stderr.columns, write: stderr.write };
+  const listeners = stderr.listeners('error');
+  let text = '';
+  const write = (part: string): boolean => {
+    text += part;
+    return true;
+  };
+  Object.assign(stderr, { isTTY: columns !== undefined, columns, write });
+  try {
+    use(processTerminal(new AbortController().signal));
+  } finally {
+    Object.assign(stderr, own);
+    for (const stream of [process.stdout, stderr]) {
+      for (const listener of stream.listeners('error')) {
+        if (!listeners.includes(listener)) stream.off('error', listener as () => void);
+      }
+    }
+  }
+  return text;
+}
+
+const clear = '\r\x1b[K';
+
+test('stages, and the share that is done where it is known', () => {
+  const text = stderrOf(80, (terminal) => {
+    terminal.progress({ stage: 'translating' });
+    terminal.progress({ stage: 'reading weights', done: 0, total: 3e9 });
+    terminal.progress({ stage: 'reading weights', done: 2.999e9, total: 3e9 });
+    terminal.progress({ stage: 'preparing weights', done: 3e9, total: 3e9 });
+    terminal.note('done');
+  });
+  const lines = ['translating', 'reading weights 0 %', 'reading weights 99 %', 'preparing weights 100 %'];
+  assert.is(text, `${lines.map((line) => `${clear}${line}`).join('')}${clear}done\n`);
+});
+
+test('narrower than the terminal; as wide as it needs where the terminal does not say', () => {
+  const long = { stage: 'moving weights to the device', done: 1, total: 2 };
+  assert.is(
+    stderrOf(20, (terminal) => terminal.progress(long)),
+    `${clear}moving weights to t`,
+  );
+  assert.is(
+    stderrOf(0, (terminal) => terminal.progress(long)),
+    `${clear}moving weights to the device 50 %`,
+  );
+});
+
+test('nothing where nobody watches', () => {
+  const text = stderrOf(undefined, (terminal) => {
+    terminal.progress({ stage: 'reading weights', done: 1, total: 2 });
+    terminal.endProgress();
+  });
+  assert.is(text, '');
+});
+
+test.run();
