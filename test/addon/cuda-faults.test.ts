@@ -50,7 +50,7 @@ if (nvcc !== undefined) {
       fake === undefined ? {} : { LD_LIBRARY_PATH: driver, FAKE_LOG: join(driver, 'log'), ...fake },
     );
     const args = ['--import', 'tsx', path('load-cuda.ts'), dir];
-    const { stdout } = await run(process.execPath, args, { env, cwd: path('../..'), timeout: 60_000 });
+    const { stdout } = await run(process.execPath, args, { env, cwd: path('../..'), timeout: 300_000 });
     return JSON.parse(stdout);
   }
 

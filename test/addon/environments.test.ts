@@ -39,7 +39,7 @@ const run = (code: string, node: string[] = [], shell?: string) => {
   const [command, args] = shell
     ? ['sh', ['-c', `${shell}; exec "$0" "$@"`, process.execPath, ...node, '-e', code]]
     : [process.execPath, [...node, '-e', code]];
-  return spawnSync(command as string, args as string[], { encoding: 'utf8', timeout: 60_000 });
+  return spawnSync(command as string, args as string[], { encoding: 'utf8', timeout: 300_000 });
 };
 
 test('several worker threads at once', async () => {

@@ -53,7 +53,7 @@ function talk(
   return {
     type: (text) => void input.write(text),
     async sees(text) {
-      const until = Date.now() + 10_000;
+      const until = Date.now() + 60_000;
       while (!written.includes(text, at)) {
         assert.ok(Date.now() < until, `${JSON.stringify(text)} is not in ${JSON.stringify(written.slice(at))}`);
         await new Promise((resolve) => setTimeout(resolve, 2));

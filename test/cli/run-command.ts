@@ -33,7 +33,7 @@ export function ultramem(args: readonly string[], { cwd = root, env, input = '' 
     env: environment(env),
     input,
     encoding: 'utf8',
-    timeout: 240_000,
+    timeout: 600_000,
     maxBuffer: 1 << 28,
   });
   return { status, stdout, stderr };

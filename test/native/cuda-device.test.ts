@@ -70,7 +70,7 @@ async function outcome(
   await (built ??= build());
   const log = join(folder, `log-${runs++}`);
   const env = childEnvironment({ LD_LIBRARY_PATH: at, FAKE_LOG: log, ...fake });
-  const { stdout } = await run(program, [mode], { env, timeout: 60_000 });
+  const { stdout } = await run(program, [mode], { env, timeout: 300_000 });
   const lines = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
   return {
     said: stdout.trim(),

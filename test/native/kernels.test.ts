@@ -62,13 +62,13 @@ const program = (b: number): string => join(scratch, `program${b}`);
 const build =
   ({ flags }: (typeof builds)[number], b: number) =>
   (): Promise<void> =>
-    succeed(compiler, [...common, ...flags, whole, join(native, 'pool.cc'), '-o', program(b)], 300_000);
+    succeed(compiler, [...common, ...flags, whole, join(native, 'pool.cc'), '-o', program(b)], 1_200_000);
 const built = inLanes(builds.map(build));
 const cases = builds.flatMap(({ name }, b) => sources.map((source) => ({ name: nameOf(source), build: name, b })));
 const results = inLanes(
   cases.map(({ name, b }) => async () => {
     await built(b);
-    await succeed(program(b), [name], 120_000);
+    await succeed(program(b), [name], 600_000);
   }),
 );
 

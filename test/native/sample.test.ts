@@ -68,7 +68,7 @@ async function onDevice(batches: readonly Batch[]): Promise<number[][]> {
   const [data, chosen] = [join(folder, 'data'), join(folder, 'chosen')];
   writeFileSync(data, Buffer.concat(pieces));
   await (built ??= build());
-  await run(program, [data, chosen], { timeout: 300_000 });
+  await run(program, [data, chosen], { timeout: 900_000 });
   const bytes = readFileSync(chosen);
   let at = 0;
   return batches.map(({ choices }) => choices.map(() => bytes.readInt32LE(4 * at++)));

@@ -30,7 +30,7 @@ async function succeed(program: string, args: string[], timeout: number): Promis
 
 const names = (await readdir(folder)).filter((name) => name.endsWith('_test.cc')).map((name) => name.slice(0, -8));
 const scratch = await mkdtemp(join(tmpdir(), 'ultramem-simt-'));
-const compile = (args: string[]): Promise<void> => succeed(compiler, [...common, ...args], 300_000);
+const compile = (args: string[]): Promise<void> => succeed(compiler, [...common, ...args], 1_200_000);
 const emulator = join(scratch, 'simt.o');
 const prepared = inLanes([() => compile(['-O2', '-c', join(native, 'simt/simt.cc'), '-o', emulator])]);
 const results = inLanes(
@@ -39,7 +39,7 @@ const results = inLanes(
     await compile([...asKernels, '-c', join(folder, `${name}.cu`), '-o', `${program}.cu.o`]);
     await prepared(0);
     await compile(['-O1', join(folder, `${name}_test.cc`), `${program}.cu.o`, emulator, '-o', program]);
-    await succeed(program, [], 120_000);
+    await succeed(program, [], 600_000);
   }),
 );
 

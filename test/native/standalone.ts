@@ -59,7 +59,7 @@ export async function buildStandalone(graph: Graph, folder: string, flags: reado
 
 async function succeed(program: string, args: readonly string[]): Promise<void> {
   try {
-    await run(program, args, { timeout: 240_000, maxBuffer: 1 << 26 });
+    await run(program, args, { timeout: 900_000, maxBuffer: 1 << 26 });
   } catch (error) {
     const { stderr = '', message } = error as { stderr?: string; message: string };
     throw new Error(`${message.split('\n', 1)[0]}\n${stderr.slice(0, 6000)}`);

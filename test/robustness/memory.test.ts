@@ -46,7 +46,7 @@ async function limited(of: Model, className: string, copy: boolean): Promise<Par
       large,
       copy ? '1' : '0',
     ],
-    { encoding: 'utf8', timeout: 120_000 },
+    { encoding: 'utf8', timeout: 600_000 },
   );
   assert.ok(stdout.startsWith('{'), stdout + stderr);
   return JSON.parse(stdout) as Partial<MemoryUseOrError>;

@@ -31,7 +31,7 @@ const results = inLanes(
   cases.map(({ target, rounds, abort, tokens }) => async () => {
     const { dir } = await compile(bytesLm, { target, outDir: freshFolder(`rounds-${target}`) });
     const flags = ['--dir', dir, '--rounds', `${rounds}`, '--abort', abort, '--tokens', `${tokens}`, '--json'];
-    const { stdout } = await run(process.execPath, [...node, program, ...flags], { timeout: 300_000 });
+    const { stdout } = await run(process.execPath, [...node, program, ...flags], { timeout: 900_000 });
     return JSON.parse(stdout) as RoundFigures[];
   }),
 );

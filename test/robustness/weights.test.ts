@@ -216,7 +216,7 @@ test('1200 damaged files are refused or run', async () => {
   const { dir } = await compile(await layerModel(), { taps: true, outDir: freshFolder('v1-small') });
   const program = join(import.meta.dirname, 'load-mutants.ts');
   const args = ['--import', 'tsx', program, whole, dir, String(seed), '1200'];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 120_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 600_000 });
   const seen = JSON.parse(stdout) as Record<string, number>;
   const total = Object.values(seen).reduce((a, b) => a + b, 0);
   assert.is(total, 1200);
