@@ -53,24 +53,18 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
 let aborted = 0;
-let longest = { load: 20, generate: 20 }; // milliseconds, of a round that was not aborted
+let took = { load: 20, generate: 20 }; // milliseconds, of the last that was not aborted
 
 /** Runs it with a signal that comes somewhere between the beginning and the end, where it shall be aborted. */
-async function sometimesAborted<R>(
-  what: 'load' | 'generate',
-  round: number,
-  run: (signal?: AbortSignal) => Promise<R>,
-) {
-  const began = performance.now();
-  if (flags.abort !== what || round === 0) {
-    const result = await run();
-    longest = { ...longest, [what]: performance.now() - began };
-    return result;
-  }
+async function sometimesAborted<R>(what: 'load' | 'generate', round: number, run: (signal: AbortSignal) => Promise<R>) {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), (((round * 37) % 100) / 100) * longest[what]);
+  const delay = (((round * 37) % 100) / 100) * took[what];
+  const timer = flags.abort === what && round > 0 ? setTimeout(() => controller.abort(), delay) : undefined;
+  const began = performance.now();
   try {
-    return await run(controller.signal);
+    const result = await run(controller.signal);
+    took = { ...took, [what]: performance.now() - began };
+    return result;
   } catch (error) {
     if ((error as UltramemError).code !== 'aborted') throw error;
     aborted++;
@@ -82,7 +76,7 @@ async function sometimesAborted<R>(
 
 async function once(round: number): Promise<void> {
   await using model = await sometimesAborted('load', round, (signal) =>
-    BytesLm.load(checkpoint, { threads: 2, copy: round % 2 === 0, ...(signal && { signal }) }),
+    BytesLm.load(checkpoint, { threads: 2, copy: round % 2 === 0, signal }),
   );
   await sometimesAborted('generate', round, async (signal) =>
     model?.complete('In', {
