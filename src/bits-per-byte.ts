@@ -3,6 +3,7 @@
 import type { Model } from './compile.ts';
 import { type CompiledOptions, loadCompiled } from './open-model.ts';
 import {
+  boundOf,
   chooseTokenizer,
   isLanguageModel,
   Session,
@@ -33,12 +34,8 @@ export async function bitsPerByte(
     if (!isLanguageModel(loaded.model)) throw notALanguageModel(model.name);
     const tokenizer = chooseTokenizer(loaded.model, options.tokenizer);
     if (tokenizer === undefined) throw optionInvalid('tokenizer', undefined, 'given: the model states none');
-    const { inputs, symbols } = loaded.model;
-    const context = inputs.find(({ name }) => name === 'positions')?.below;
-    const most = Math.min(
-      typeof context === 'number' ? context : Number.POSITIVE_INFINITY,
-      symbols.find(({ scope }) => scope === 'step')?.bound ?? 1,
-    );
+    const step = loaded.model.symbols.find(({ scope }) => scope === 'step');
+    const most = Math.min(boundOf(loaded.model, 'positions'), step?.bound ?? 1);
     const ids = tokenizer.encode(text);
     const begin = commonBeginning(tokenizer.encode(''), ids);
     const first = Math.max(1, begin.length);

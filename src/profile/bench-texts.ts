@@ -3,10 +3,10 @@
 import { availableParallelism } from 'node:os';
 import type { Model } from '../compile.ts';
 import { describeModel, loadCompiled } from '../open-model.ts';
-import { isLanguageModel, Session, sessionSymbols } from '../runtime/index.ts';
+import { boundOf, isLanguageModel, Session, sessionSymbols } from '../runtime/index.ts';
 import { notALanguageModel, optionInvalid } from '../support/errors/session.ts';
 import { type BenchMachine, type BenchOptions, benchMachine } from './bench.ts';
-import { randomWeights } from './random-step.ts';
+import { randomWeights, uniform } from './random-step.ts';
 import { median } from './rounds.ts';
 
 export interface TextsOptions extends Omit<BenchOptions, 'tokens' | 'past' | 'seconds'> {
@@ -104,16 +104,10 @@ export async function benchTexts(model: Model, options: TextsOptions): Promise<T
 
 const noTimes = () => ({ rates: [] as number[], firsts: [] as number[] });
 
-const boundOf = ({ inputs }: ReturnType<typeof describeModel>, name: string): number =>
-  Number(inputs.find((input) => input.name === name)!.below);
-
 /** Ids that differ from prompt to prompt, so that each text chooses rows of its own. */
 function promptOf(length: number, vocab: number, seed: number): Int32Array {
-  let state = (seed + 1) * 0x9e3779b1;
-  return Int32Array.from({ length }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * vocab);
-  });
+  const next = uniform(seed);
+  return Int32Array.from({ length }, () => Math.floor(vocab * next()));
 }
 
 /** Tokens per second of all, and when each text had its first, in milliseconds from its call. */

@@ -159,7 +159,7 @@ function random(
 }
 
 /** Numbers of [0, 1): xorshift, whose state the seed is mixed into. */
-function uniform(seed: number): () => number {
+export function uniform(seed: number): () => number {
   let x = Math.imul(seed + 1, 0x9e3779b1) | 1;
   return () => {
     x ^= x << 13;

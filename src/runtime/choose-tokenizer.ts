@@ -1,7 +1,7 @@
 // The tokenizer that a model's text goes through: the one given, else the model's own.
 
 import { tokenizerMisfit } from '../support/errors/tokenizer.ts';
-import type { ModelDescription } from './description.ts';
+import { boundOf, type ModelDescription } from './description.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { createByteTokenizer } from './tokenizer-bytes.ts';
 
@@ -11,7 +11,7 @@ import { createByteTokenizer } from './tokenizer-bytes.ts';
  */
 export function chooseTokenizer(model: ModelDescription, given: Tokenizer | undefined): Tokenizer | undefined {
   if (given === undefined) return model.tokenizer && createByteTokenizer(model.tokenizer);
-  const vocab = model.inputs.find(({ name }) => name === 'ids')?.below;
-  if (typeof vocab === 'number' && given.below > vocab) throw tokenizerMisfit(model.name, given.below, vocab);
+  const vocab = boundOf(model, 'ids');
+  if (given.below > vocab) throw tokenizerMisfit(model.name, given.below, vocab);
   return given;
 }

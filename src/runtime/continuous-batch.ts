@@ -88,11 +88,6 @@ export class ContinuousBatch {
     this.#shareSteps = shareSteps;
   }
 
-  /** Texts that are in it now. */
-  get size(): number {
-    return this.#members.size;
-  }
-
   add(text: GrowingText): Place {
     const member: Member = { text, pending: text.ids, position: 0, chosen: 0, held: false };
     this.#members.add(member);

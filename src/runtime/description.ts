@@ -54,6 +54,12 @@ export const sizesOf = (shape: readonly DescribedDim[], symbols: SymbolValues): 
 export const describedType = (tensor: { readonly dtype: DType; readonly shape: readonly DescribedDim[] }): string =>
   `${tensor.dtype}[${tensor.shape.join(',')}]`;
 
+/** The exclusive bound of an input's elements where the model states a number; else infinity. */
+export function boundOf({ inputs }: Pick<ModelDescription, 'inputs'>, input: string): number {
+  const below = inputs.find(({ name }) => name === input)?.below;
+  return typeof below === 'number' ? below : Number.POSITIVE_INFINITY;
+}
+
 /** Whether steps run tokens of sequences: inputs ids, positions and sequence, i32[T], and logits come out. */
 export function isLanguageModel(model: Pick<ModelDescription, 'inputs' | 'outputs'>): boolean {
   const token = (name: string) =>

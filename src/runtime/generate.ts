@@ -4,7 +4,7 @@ import { ReadableStream, type ReadableStreamDefaultController } from 'node:strea
 import { aborted, optionInvalid, promptEmpty, promptTooLong, tokenOutOfRange } from '../support/errors/session.ts';
 import { chooseTokenizer } from './choose-tokenizer.ts';
 import type { ContinuousBatch } from './continuous-batch.ts';
-import type { ModelDescription } from './description.ts';
+import { boundOf, type ModelDescription } from './description.ts';
 import { checkSampling, type SamplingOptions } from './sampling.ts';
 import type { Sequences } from './sequences.ts';
 import { createStopText } from './stop-text.ts';
@@ -58,8 +58,8 @@ export function generateTokens(
     throw optionInvalid('tokenizer', undefined, 'given for a prompt of text: the model states none');
   }
   const ids = typeof prompt === 'string' ? tokenizer!.encode(prompt) : Int32Array.from(prompt);
-  const vocab = bound(model, 'ids');
-  const context = bound(model, 'positions');
+  const vocab = boundOf(model, 'ids');
+  const context = boundOf(model, 'positions');
   if (ids.length === 0) throw promptEmpty();
   if (ids.length > context) throw promptTooLong(ids.length, context);
   const given: ArrayLike<number> = typeof prompt === 'string' ? ids : prompt;
@@ -137,10 +137,4 @@ export function generateTokens(
     if (count >= maxTokens) return 'length';
     return ids.length + count > context ? 'context' : undefined;
   }
-}
-
-/** The exclusive bound of an input's elements. */
-function bound(model: ModelDescription, input: string): number {
-  const below = model.inputs.find(({ name }) => name === input)?.below;
-  return typeof below === 'number' ? below : Number.POSITIVE_INFINITY;
 }

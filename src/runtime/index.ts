@@ -8,6 +8,7 @@ export { chooseTokenizer } from './choose-tokenizer.ts';
 export { CompiledModel, type CompiledModelOptions, type Opened, openNative, requireAddon } from './compiled-model.ts';
 export type { BatchOptions } from './continuous-batch.ts';
 export {
+  boundOf,
   type DescribedDim,
   type DescribedSymbol,
   type DescribedTensor,

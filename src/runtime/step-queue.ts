@@ -2,6 +2,7 @@
 
 import { aborted, disposed } from '../support/errors/session.ts';
 import type { Tensor } from '../support/tensor.ts';
+import { boundOf } from './description.ts';
 import type { Engine } from './engine.ts';
 import type { CheckedInputs } from './inputs.ts';
 import { placed } from './outputs.ts';
@@ -29,8 +30,8 @@ type Result = Record<string, Tensor> | Int32Array | number;
 export class StepQueue {
   readonly #engine: Engine;
   readonly #sequences: Sequences | undefined;
-  /** Ids that the model takes, where it says so. */
-  readonly #vocab: number | undefined;
+  /** Ids that the model takes. */
+  readonly #vocab: number;
   readonly #waiting: Call[] = [];
   #running: Promise<void> | undefined;
   #disposed = false;
@@ -38,8 +39,7 @@ export class StepQueue {
   constructor(engine: Engine, sequences: Sequences | undefined) {
     this.#engine = engine;
     this.#sequences = sequences;
-    const below = engine.model.inputs.find(({ name }) => name === 'ids')?.below;
-    this.#vocab = typeof below === 'number' ? below : undefined;
+    this.#vocab = boundOf(engine.model, 'ids');
   }
 
   /** Runs a checked step in its turn. @throws as Session.forward */
