@@ -78,5 +78,7 @@ int main() {
   check<3, 1, 20, 96>(mixed, 1);
   check<2, 2, 5, 92>(mixed, 30);
   check<40, 1, 8, 92>(mixed, 1);  // more query heads than rows of a sweep
+  check<36, 36, 8, 92>(mixed, 1);  // more kv heads than a sweep takes at once
+  check<24, 12, 16, 92>(mixed, 1);
   return finish();
 }
