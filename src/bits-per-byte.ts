@@ -6,6 +6,7 @@ import {
   boundOf,
   chooseTokenizer,
   isLanguageModel,
+  mostTokens,
   Session,
   sessionSymbols,
   type Tokenizer,
@@ -34,8 +35,7 @@ export async function bitsPerByte(
     if (!isLanguageModel(loaded.model)) throw notALanguageModel(model.name);
     const tokenizer = chooseTokenizer(loaded.model, options.tokenizer);
     if (tokenizer === undefined) throw optionInvalid('tokenizer', undefined, 'given: the model states none');
-    const step = loaded.model.symbols.find(({ scope }) => scope === 'step');
-    const most = Math.min(boundOf(loaded.model, 'positions'), step?.bound ?? 1);
+    const most = Math.min(boundOf(loaded.model, 'positions'), mostTokens(loaded.model));
     const ids = tokenizer.encode(text);
     const begin = commonBeginning(tokenizer.encode(''), ids);
     const first = Math.max(1, begin.length);

@@ -12,7 +12,7 @@ import { print } from './ir/print.ts';
 import { type CallPlace, renderPage, type SourceFile, tokenChoices, workOf } from './page/index.ts';
 import { rooflines } from './profile/machines.ts';
 import { describeStep, stepOf } from './profile/random-step.ts';
-import type { WeightsLike } from './runtime/index.ts';
+import { mostTokens, type WeightsLike } from './runtime/index.ts';
 
 export interface PageOptions {
   readonly target: InspectTarget;
@@ -37,7 +37,6 @@ export async function inspectPage(subject: Model | Graph, options: PageOptions):
   const companions = { source, graphBefore: print(before), graphAfter: print(inspection.after) };
   const files = emit(plan, companions, target === 'cuda' ? 'cuda' : 'simt');
   const emitted = launchExcerpts(plan, files, source);
-  const bound = plan.symbols.find(({ scope }) => scope === 'step')?.bound ?? 1;
   const unfused = asWritten(graph, { target, precision, tables });
   const placed = calls === undefined ? placesIn(before) : placesOf(calls, subject as Model, options.readText);
   return renderPage({
@@ -46,7 +45,7 @@ export async function inspectPage(subject: Model | Graph, options: PageOptions):
     stored: `${precision}${tables === undefined ? '' : `, tables ${tables}`}`,
     source,
     memory: { sequences: maxSequences, estimate: await estimate(plan, maxSequences, { weights }) },
-    steps: tokenChoices(bound).map((tokens) => {
+    steps: tokenChoices(mostTokens(plan)).map((tokens) => {
       const step = stepOf(plan, tokens);
       return { step, holds: describeStep(step), written: unfused && workOf(unfused, step) };
     }),

@@ -2,7 +2,7 @@
 // last position.
 
 import type { Model } from 'ultramem';
-import { type Session, type Tensor, zeros } from 'ultramem/runtime';
+import { mostTokens, type Session, type Tensor, zeros } from 'ultramem/runtime';
 import { Random } from '../layer-weights.ts';
 
 /** What of a table the tokens of a step chose between them: different rows or experts, by the output that says which. */
@@ -48,7 +48,7 @@ export class Decode {
    */
   async fill(sequences: number): Promise<void> {
     const session = this.#session;
-    const most = session.model.symbols.find(({ scope }) => scope === 'step')!.bound;
+    const most = mostTokens(session.model);
     for (let start = 0; start < this.#length; start += most) {
       const count = Math.min(most, this.#length - start);
       const ids = Int32Array.from({ length: count }, () => Math.floor(this.#vocab * this.#random.uniform()));

@@ -2,7 +2,7 @@
 // not been read yet. A text joins at the next step and leaves at any moment; the others go on.
 
 import { UltramemError } from '../support/errors.ts';
-import type { ModelDescription } from './description.ts';
+import { type ModelDescription, mostTokens } from './description.ts';
 import type { CallOptions } from './engine.ts';
 import type { Choice, Sampling } from './sampling.ts';
 
@@ -79,11 +79,9 @@ export class ContinuousBatch {
   #woken = false;
 
   constructor(steps: BatchSteps, { promptTokens = 64, shareSteps = true }: BatchOptions) {
-    const { symbols, outputs } = steps.model;
-    const bound = symbols.find(({ scope }) => scope === 'step')?.bound ?? 1;
-    const vocab = outputs.find(({ name }) => name === 'logits')?.shape[1];
+    const vocab = steps.model.outputs.find(({ name }) => name === 'logits')?.shape[1];
     this.#steps = steps;
-    this.#most = Math.max(1, Math.min(bound, Math.floor(mostLogits / Number(vocab))));
+    this.#most = Math.max(1, Math.min(mostTokens(steps.model), Math.floor(mostLogits / Number(vocab))));
     this.#promptTokens = promptTokens;
     this.#shareSteps = shareSteps;
   }

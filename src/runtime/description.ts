@@ -60,6 +60,10 @@ export function boundOf({ inputs }: Pick<ModelDescription, 'inputs'>, input: str
   return typeof below === 'number' ? below : Number.POSITIVE_INFINITY;
 }
 
+/** Tokens of a step at most: 1 for a model whose steps are all of one size. */
+export const mostTokens = ({ symbols }: Pick<ModelDescription, 'symbols'>): number =>
+  symbols.find(({ scope }) => scope === 'step')?.bound ?? 1;
+
 /** Whether steps run tokens of sequences: inputs ids, positions and sequence, i32[T], and logits come out. */
 export function isLanguageModel(model: Pick<ModelDescription, 'inputs' | 'outputs'>): boolean {
   const token = (name: string) =>

@@ -15,6 +15,7 @@ export {
   type DescribedWeight,
   isLanguageModel,
   type ModelDescription,
+  mostTokens,
   type SymbolValues,
   type TokenizerDescription,
 } from './description.ts';
