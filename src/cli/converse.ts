@@ -10,7 +10,7 @@ import { type GenerationSettings, settingsTable, waitsForTemperature, withSettin
 import { type Output, readLines } from './line-reader.ts';
 
 export interface Conversation {
-  readonly session: Pick<Session, 'model' | 'generate'>;
+  readonly session: Pick<Session, 'model' | 'generate' | 'sequences'>;
   readonly tokenizer: Tokenizer;
   /** What runs, for the first line: the model, its target, its threads. */
   readonly heading: string;
@@ -43,6 +43,7 @@ export async function converse(conversation: Conversation): Promise<void> {
   const say = (words: string): void => {
     for (const line of words.split('\n')) output.write(`${dim(line)}\n`);
   };
+  const sequence = session.sequences!.allocate(); // holds the text so far: a turn runs what is new
   let { settings } = conversation;
   const begin = tokenizer.encode('').length;
   let [text, held] = ['', begin]; // the text so far, and its tokens
@@ -73,7 +74,7 @@ export async function converse(conversation: Conversation): Promise<void> {
       for await (const token of session.generate(ids, {
         ...settings,
         ...(seed !== undefined && { seed: seed + times }),
-        tokenizer,
+        ...{ tokenizer, sequence },
         signal: running.signal,
       })) {
         if (made++ === 0) first = performance.now();
@@ -154,6 +155,7 @@ export async function converse(conversation: Conversation): Promise<void> {
   } finally {
     signal.removeEventListener('abort', end);
     reader.close();
+    session.sequences!.free(sequence);
   }
 }
 

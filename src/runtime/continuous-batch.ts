@@ -25,10 +25,13 @@ export interface BatchSteps {
   sample(inputs: Record<string, Int32Array>, choices: readonly Choice[], options: CallOptions): Promise<Int32Array>;
 }
 
-/** A text to continue, from position 0 of its sequence. */
+/** A text to continue. */
 export interface GrowingText {
+  /** What of it no step has seen: one token at least. */
   readonly ids: Int32Array;
   readonly sequence: number;
+  /** Of the first id: what stands before it the sequence holds. */
+  readonly position: number;
   readonly sampling: Sampling;
   /** Hears each token that is chosen, and says whether to go on, to wait until `resume`, or that it was the last. */
   take(token: number): 'go' | 'hold' | 'end';
@@ -87,7 +90,7 @@ export class ContinuousBatch {
   }
 
   add(text: GrowingText): Place {
-    const member: Member = { text, pending: text.ids, position: 0, chosen: 0, held: false };
+    const member: Member = { text, pending: text.ids, position: text.position, chosen: 0, held: false };
     this.#members.add(member);
     this.#wake();
     return {
@@ -104,6 +107,12 @@ export class ContinuousBatch {
         await running.done;
       },
     };
+  }
+
+  /** Whether some text grows in a sequence, or a step still runs on it. */
+  grows(sequence: number): boolean {
+    const running = this.#running?.shares.map(({ member }) => member) ?? [];
+    return [...this.#members, ...running].some(({ text }) => text.sequence === sequence);
   }
 
   /** Begins a step when all that is to be said in this turn of the event loop has been: calls made together start together. */

@@ -1,7 +1,14 @@
 // Generation: a prompt's continuation in a session's batch, as tokens and text that a caller takes one by one.
 
 import { ReadableStream, type ReadableStreamDefaultController } from 'node:stream/web';
-import { aborted, optionInvalid, promptEmpty, promptTooLong, tokenOutOfRange } from '../support/errors/session.ts';
+import {
+  aborted,
+  optionInvalid,
+  promptEmpty,
+  promptTooLong,
+  sequenceBusy,
+  tokenOutOfRange,
+} from '../support/errors/session.ts';
 import { chooseTokenizer } from './choose-tokenizer.ts';
 import type { ContinuousBatch } from './continuous-batch.ts';
 import { boundOf, type ModelDescription } from './description.ts';
@@ -20,6 +27,12 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal | undefined;
   /** Where all sequences of the session are in use: wait in line for one. Default false: the error no-free-sequence. */
   readonly wait?: boolean;
+  /**
+   * A sequence of your own (`session.sequences.allocate()`), which stays yours: tokens at the prompt's beginning that it holds already
+   * are not run again. Give each turn of a conversation the whole text so far, and only what is new costs time. Default: a free one,
+   * given back at the end.
+   */
+  readonly sequence?: number;
   /** In place of the model's own. */
   readonly tokenizer?: Tokenizer;
 }
@@ -77,7 +90,10 @@ export function generateTokens(
   async function* run(): AsyncGenerator<GeneratedToken, Generation> {
     const { signal } = options;
     if (signal?.aborted) throw aborted('generation', signal.reason);
-    const sequence = options.wait === true ? await sequences.acquire(signal) : sequences.allocate();
+    const own = options.sequence;
+    if (own !== undefined && batch.grows(own)) throw sequenceBusy(own);
+    const sequence = own ?? (options.wait === true ? await sequences.acquire(signal) : sequences.allocate());
+    const held = sequences.held(sequence, ids);
     const stopTokens = new Set([...(tokenizer?.eos ?? []), ...(options.stopTokens ?? [])]);
     const stream = tokenizer?.stream(ids);
     const stopText = createStopText(stops);
@@ -105,7 +121,7 @@ export function generateTokens(
       { highWaterMark: readAhead },
     );
     const place = batch.add({
-      ...{ ids, sequence, sampling },
+      ...{ ids: ids.subarray(held), position: held, sequence, sampling },
       take(token) {
         const part = shown(token);
         out.enqueue(part);
@@ -129,7 +145,7 @@ export function generateTokens(
     } finally {
       signal?.removeEventListener('abort', abort);
       await place.leave();
-      sequences.free(sequence);
+      if (own === undefined) sequences.free(sequence);
     }
   }
 

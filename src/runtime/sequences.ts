@@ -1,4 +1,4 @@
-// The sequences of a session: which are in use, and how many tokens each holds in the states.
+// The sequences of a session: which are in use, and which tokens each holds in the states.
 
 import {
   aborted,
@@ -23,6 +23,8 @@ export class Sequences {
   /** Whether a sequence may go back to any earlier position: every state is a cache by position, none a window. */
   readonly rewindable: boolean;
   readonly #lengths: (number | undefined)[]; // undefined: free
+  /** Ids that steps gave, by sequence and position; of those past the length nothing is said. */
+  readonly #ids: number[][];
   /** Who wait for a free one, in order. */
   readonly #waiting = new Set<{ give(sequence: number): void; refuse(error: unknown): void }>();
   #closed: Error | undefined;
@@ -31,6 +33,7 @@ export class Sequences {
     this.count = count;
     this.rewindable = rewindable;
     this.#lengths = new Array(count).fill(undefined);
+    this.#ids = Array.from({ length: count }, () => []);
   }
 
   /**
@@ -82,6 +85,7 @@ export class Sequences {
     const length = this.length(from);
     const sequence = this.allocate();
     this.#lengths[sequence] = length;
+    this.#ids[sequence] = this.#ids[from]!.slice(0, length);
     return sequence;
   }
 
@@ -96,6 +100,7 @@ export class Sequences {
     if (!this.inUse(sequence)) return;
     const [first] = this.#waiting;
     this.#lengths[sequence] = first === undefined ? undefined : 0;
+    this.#ids[sequence] = [];
     first?.give(sequence);
   }
 
@@ -104,6 +109,20 @@ export class Sequences {
     const length = this.#lengths[sequence];
     if (length === undefined) throw sequenceNotInUse(sequence);
     return length;
+  }
+
+  /**
+   * How many of a text's first tokens a sequence holds and need not run again: a step may go on from there. Always less than the
+   * text has, as something must run for its next token.
+   * @throws UltramemError sequence-not-in-use
+   */
+  held(sequence: number, text: Int32Array): number {
+    const length = this.length(sequence);
+    const ids = this.#ids[sequence]!;
+    const most = Math.min(length, ids.length, text.length - 1);
+    let same = 0;
+    while (same < most && ids[same] === text[same]) same++;
+    return same === length || this.rewindable ? same : 0;
   }
 
   inUse(sequence: number): boolean {
@@ -123,10 +142,20 @@ export class Sequences {
     for (const { sequence } of runs) this.#lengths[sequence] ??= 0;
   }
 
-  /** After a step that succeeded. A sequence freed meanwhile stays free. */
-  end(runs: readonly Run[]): void {
+  /**
+   * After a step that succeeded. A sequence freed meanwhile stays free.
+   * @param ids i32[T], where steps have such an input
+   */
+  end(runs: readonly Run[], ids?: Int32Array): void {
+    let row = 0;
     for (const { sequence, start, count } of runs) {
-      if (this.inUse(sequence)) this.#lengths[sequence] = start + count;
+      const from = row;
+      row += count;
+      if (!this.inUse(sequence)) continue;
+      this.#lengths[sequence] = start + count;
+      if (ids === undefined) continue;
+      const held = this.#ids[sequence]!;
+      for (let i = 0; i < count; i++) held[start + i] = ids[from + i]!;
     }
   }
 

@@ -112,12 +112,13 @@ export class Session {
   }
 
   /**
-   * Continues a prompt, token by token. Takes a sequence when iteration begins and frees it when it ends, however it ends.
+   * Continues a prompt, token by token. Takes a sequence when iteration begins and frees it when it ends, however it ends; of one of the
+   * caller's own (`sequence`) it runs what the sequence does not hold yet.
    * Calls at the same time share steps: see BatchOptions. A caller that is slow to take tokens holds up its own text alone, which
    * runs two tokens ahead of it. An abort signal ends it with the error `aborted`; leaving the loop ends it quietly.
    * @param prompt text (for models with a tokenizer) or ids as they are
    * @throws UltramemError at once: option-invalid, not-a-language-model, prompt-too-long, prompt-empty,
-   *   token-out-of-range; while iterating: no-free-sequence, aborted, disposed
+   *   token-out-of-range; while iterating: no-free-sequence, sequence-not-in-use, sequence-busy, aborted, disposed
    */
   generate(
     prompt: string | ArrayLike<number>,

@@ -120,7 +120,7 @@ export class StepQueue {
     if (!this.#begin(call)) return;
     try {
       const result = await this.#result(call);
-      this.#sequences?.end(runs);
+      this.#sequences?.end(runs, call.inputs.ids?.data as Int32Array | undefined);
       resolve(result);
     } catch (error) {
       this.#sequences?.forget(runs);

@@ -19,6 +19,8 @@ interface Talk {
   readonly written: () => string;
   /** What the session was asked for. */
   readonly asked: { prompt: string; options: GenerateOptions }[];
+  /** Token counts of the steps. */
+  readonly steps: readonly number[];
   readonly ended: Promise<void>;
   readonly interrupt: AbortController;
 }
@@ -30,7 +32,8 @@ function talk(
 ): Talk {
   const { keys = false, context = 64, settings = { maxTokens: 3 } } = options;
   const [input, output] = [new PassThrough(), new PassThrough()];
-  const session = new Session(languageEngine(new TextEncoder().encode(say), { context }));
+  const engine = languageEngine(new TextEncoder().encode(say), { context });
+  const session = new Session(engine);
   const tokenizer = chooseTokenizer(session.model, undefined)!;
   const interrupt = new AbortController();
   const asked: Talk['asked'] = [];
@@ -40,6 +43,7 @@ function talk(
   const ended = converse({
     session: {
       model: session.model,
+      sequences: session.sequences,
       generate(prompt, given = {}) {
         asked.push({ prompt: tokenizer.decode(prompt as Int32Array), options: given });
         return session.generate(prompt, given);
@@ -61,7 +65,7 @@ function talk(
       at = written.indexOf(text, at) + text.length;
     },
     written: () => written,
-    ...{ asked, ended, interrupt },
+    ...{ asked, steps: engine.steps, ended, interrupt },
   };
 }
 
@@ -87,6 +91,11 @@ test('every line is added to the text, and the model goes on from all of it', as
   assert.match(all.written(), /tokens per second, 54 of 64 tokens left\n> {2}z\n/);
   assert.match(all.written(), '> /text\nxbcd\nyghi zbcdefg\n/wabc\n> /quit\n');
   assert.equal(all.asked[0]!.options.maxTokens, 3);
+  assert.equal(
+    all.steps,
+    [2, 1, 1, 3, 1, 1, 3, 1, 1, 1, 1, 1, 4, 1, 1],
+    'a turn runs the token chosen last and what is new',
+  );
 });
 
 test('/again takes the last continuation back, /reset everything', async () => {
@@ -112,7 +121,7 @@ test('/set changes options and puts them back, and says what it does not take', 
     ...['/set top-k 4', '/set temperature 0.8', '/set --max-tokens 2', '/set stop \\n', 'x'],
     ...['/set top-k', '/set max-tokens', '/set temprature 1', '/set temperature hot', 'y', '/set'],
   ]);
-  const settings = all.asked.map(({ options: { tokenizer: _, signal: __, ...rest } }) => rest);
+  const settings = all.asked.map(({ options: { tokenizer: _, signal: __, sequence: ___, ...rest } }) => rest);
   assert.equal(settings, [
     { maxTokens: 2, temperature: 0.8, topK: 4, stop: ['\n'] },
     { maxTokens: 64, temperature: 0.8, stop: ['\n'] },

@@ -297,4 +297,62 @@ test('stop text: every cut of a text into pieces gives the same', () => {
   }
 });
 
+test('turns on a sequence of their own run what is new alone', async () => {
+  const engine = languageEngine(bytes('abcdefghij'), { most: 64 });
+  const session = new Session(engine);
+  const sequence = session.sequences!.allocate();
+  const turn = async (prompt: string): Promise<{ text: string; steps: number[] }> => {
+    engine.steps.length = 0;
+    const { text } = await session.complete(prompt, { maxTokens: 3, sequence });
+    return { text, steps: [...engine.steps] };
+  };
+  assert.equal(await turn('xyz'), { text: 'def', steps: [4, 1, 1] });
+  assert.is(session.sequences!.length(sequence), 6, 'the token chosen last has not been run');
+  assert.equal(await turn('xyzdefuv'), { text: 'ija', steps: [3, 1, 1] }, 'f, u and v');
+  assert.equal(await turn('xyzdefuv'), { text: 'ija', steps: [1, 1, 1] }, 'the same again: its last token');
+  assert.equal(await turn('xyzd'), { text: 'efg', steps: [1, 1, 1] }, 'back');
+  assert.equal(await turn('xyDe'), { text: 'efg', steps: [2, 1, 1] }, 'another text from its third token on');
+  session.sequences!.reset(sequence);
+  assert.equal(await turn('xyDe'), { text: 'efg', steps: [5, 1, 1] });
+  const copy = await session.fork(sequence);
+  engine.steps.length = 0;
+  await session.complete('xyDeefgh', { maxTokens: 1, sequence: copy });
+  assert.equal(engine.steps, [2], 'a copy holds what it was made of');
+  assert.ok(session.sequences!.inUse(sequence) && session.sequences!.inUse(copy), 'they stay the caller\u2019s');
+});
+
+test('a sequence whose states cannot go back runs a text again unless it extends what is held', async () => {
+  const engine = languageEngine(bytes('abcdefghij'), { most: 64, window: true });
+  const session = new Session(engine);
+  const sequence = session.sequences!.allocate();
+  const turn = async (prompt: string): Promise<number[]> => {
+    engine.steps.length = 0;
+    await session.complete(prompt, { maxTokens: 2, sequence });
+    return [...engine.steps];
+  };
+  assert.equal(await turn('xyz'), [4, 1]);
+  assert.equal(await turn('xyzdefuv'), [4, 1], 'd is held, and all before it');
+  assert.equal(await turn('xyz'), [4, 1]);
+  assert.equal(await turn('xyzdeQ'), [2, 1], 'e, and what is new');
+  assert.equal(await turn('xyzdeU'), [7, 1], 'Q is in the window');
+});
+
+test('a sequence of the caller: one call at a time, and only one that is taken', async () => {
+  const session = new Session(languageEngine(bytes('abcdefghij'), { most: 64 }));
+  assert.is(await rejection(session.complete('x', { sequence: 0 })), 'sequence-not-in-use');
+  assert.is(await rejection(session.complete('x', { sequence: 0.5 })), 'sequence-not-in-use');
+  const sequence = session.sequences!.allocate();
+  const first = session.generate('x', { sequence, maxTokens: 5 });
+  await first.next();
+  assert.is(await rejection(session.complete('y', { sequence })), 'sequence-busy');
+  await first.return(undefined as never);
+  assert.is((await session.complete('y', { sequence, maxTokens: 1 })).text, 'b');
+  const abort = new AbortController();
+  const ended = rejection(session.complete('yy', { sequence, signal: abort.signal }));
+  abort.abort();
+  assert.is(await ended, 'aborted');
+  assert.ok(session.sequences!.inUse(sequence));
+  assert.is((await session.complete('yyz', { sequence, maxTokens: 1 })).text, 'd');
+});
+
 test.run();

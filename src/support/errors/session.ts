@@ -125,6 +125,12 @@ export const promptEmpty = () =>
     hint: 'Give at least one token.',
   });
 
+export const sequenceBusy = (sequence: number) =>
+  new UltramemError('sequence-busy', `another call of generate continues sequence ${sequence}`, {
+    hint: 'Wait until that has ended, or take another with session.sequences.allocate().',
+    details: { sequence },
+  });
+
 export const sequenceNotInUse = (sequence: number) =>
   new UltramemError('sequence-not-in-use', `sequence ${sequence} is not allocated`, {
     hint: 'Take one with session.sequences.allocate().',
