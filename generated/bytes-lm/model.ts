@@ -11,6 +11,7 @@ import {
   type Generation,
   type InputValue,
   type SafetensorsFiles,
+  type Sequences,
   type SessionOptions,
   type Tensor,
 } from 'ultramem/runtime';
@@ -85,5 +86,10 @@ export class BytesLm extends CompiledModel {
   /** Continues a prompt to the end. */
   complete(prompt: string | ArrayLike<number>, options?: GenerateOptions): Promise<Generation> {
     return this.session.complete(prompt, options);
+  }
+
+  /** The session's sequences, to take one for a conversation: generate with it runs what is new of a text. */
+  get sequences(): Sequences {
+    return this.session.sequences!;
   }
 }

@@ -49,7 +49,7 @@ export function emitRuntimeClass(model: RuntimeModel): string {
         'CompiledModelOptions',
         ...(generates ? ['GeneratedToken', 'GenerateOptions', 'Generation'] : []),
       ]
-        .concat('InputValue', 'SafetensorsFiles', 'SessionOptions', 'Tensor')
+        .concat('InputValue', 'SafetensorsFiles', ...(generates ? ['Sequences'] : []), 'SessionOptions', 'Tensor')
         .concat(generates && model.meta.tokenizer === undefined ? ['Tokenizer'] : [])
         .map((type) => ({ name: type, isTypeOnly: true })),
     ],
@@ -108,6 +108,11 @@ function classText(model: RuntimeModel, name: string, generates: boolean): strin
   /** Continues a prompt to the end. */
   ${overloads(model, 'complete', 'Promise<Generation>')} {
     return this.session.complete(prompt, options);
+  }
+
+  /** The session's sequences, to take one for a conversation: generate with it runs what is new of a text. */
+  get sequences(): Sequences {
+    return this.session.sequences!;
   }
 `;
   return `
