@@ -93,7 +93,6 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
     if (kernels !== undefined) {
       await buildKernels(folder);
     }
-    onProgress?.({ stage: 'compiling', done: 0, total: 100 });
     const furtherFlags = `${flags} ${readSwitch('CXXFLAGS') ?? ''}`.trim();
     const objects = await sharedObjects(
       ['addon/addon.cc', 'cpu/pool.cc', ...deviceSources[backendOf(files) ?? 'cpu']],
@@ -101,9 +100,10 @@ export async function buildAddon(name: string, files: Files, options: BuildOptio
         compiler: toolchain.compiler,
         flags: [...numericFlags(march), '-Wno-psabi', ...furtherFlags.split(/\s+/).filter((flag) => flag !== '')],
         key: JSON.stringify(ground),
-        signal,
+        ...{ signal, onProgress },
       },
     );
+    onProgress?.({ stage: 'compiling', done: 0, total: 100 });
     await runCmake({
       folder,
       compiler: toolchain.compiler,

@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { compileFailed } from '../support/errors/build.ts';
+import type { OnProgress } from '../support/progress.ts';
 import { cachedFile } from './cache.ts';
 import { errorLines } from './cmake.ts';
 import { nativeFolder, sha256 } from './digest.ts';
@@ -15,6 +16,7 @@ export interface ObjectBuild {
   /** Of all that an object depends on besides its source's name and the flags. */
   readonly key: string;
   readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /**
@@ -23,7 +25,16 @@ export interface ObjectBuild {
  */
 export async function sharedObjects(sources: readonly string[], build: ObjectBuild): Promise<readonly string[]> {
   // To the end, whichever fails: a compiler that still runs has a folder in the cache.
-  const made = await Promise.allSettled(sources.map((source) => sharedObject(source, build)));
+  let done = 0;
+  const tell = () => build.onProgress?.({ stage: 'compiling what all models share', done, total: sources.length });
+  const one = async (source: string): Promise<string> => {
+    const path = await sharedObject(source, build);
+    done++;
+    tell();
+    return path;
+  };
+  tell();
+  const made = await Promise.allSettled(sources.map(one));
   return made.map((object) => {
     if (object.status === 'rejected') throw object.reason;
     return object.value;

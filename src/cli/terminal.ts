@@ -26,6 +26,9 @@ export interface Terminal {
   exitCode: ExitCode;
 }
 
+/** Seconds after which a stage says how long it takes: that something still happens. */
+const patience = 2;
+
 /** A terminal over this process's streams. Exits quietly when the reader of stdout goes away (EPIPE). */
 export function processTerminal(signal: AbortSignal): Terminal {
   const { stdout, stderr } = process;
@@ -35,10 +38,19 @@ export function processTerminal(signal: AbortSignal): Terminal {
       throw error;
     });
   }
-  let shown = false;
+  let shown: { readonly stage: string; readonly since: number; line: string } | undefined;
+  let ticking: NodeJS.Timeout | undefined;
+  const draw = (): void => {
+    if (shown === undefined) return;
+    const seconds = Math.floor((performance.now() - shown.since) / 1000);
+    const line = seconds < patience ? shown.line : `${shown.line}, ${seconds} s`;
+    stderr.write(`\r\x1b[K${line}`.slice(0, (stderr.columns || 80) + 3));
+  };
   const endProgress = (): void => {
-    if (shown) stderr.write('\r\x1b[K');
-    shown = false;
+    if (shown !== undefined) stderr.write('\r\x1b[K');
+    shown = undefined;
+    clearInterval(ticking);
+    ticking = undefined;
   };
   return {
     signal,
@@ -60,8 +72,10 @@ export function processTerminal(signal: AbortSignal): Terminal {
     progress({ stage, done, total }) {
       if (!stderr.isTTY) return;
       const share = done === undefined || !total ? '' : ` ${Math.floor((done / total) * 100)} %`;
-      stderr.write(`\r\x1b[K${stage}${share}`.slice(0, (stderr.columns || 80) + 3));
-      shown = true;
+      if (shown?.stage !== stage) shown = { stage, since: performance.now(), line: '' };
+      shown.line = `${stage}${share}`;
+      draw();
+      ticking ??= setInterval(draw, 1000).unref();
     },
     endProgress,
   };

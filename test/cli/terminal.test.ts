@@ -18,7 +18,11 @@ function stderrOf(columns: number | undefined, use: (terminal: Terminal) => void
   };
   Object.assign(stderr, { isTTY: columns !== undefined, columns, write });
   try {
-    use(processTerminal(new AbortController().signal));
+    const terminal = processTerminal(new AbortController().signal);
+    use(terminal);
+    const written = text;
+    terminal.endProgress(); // its line is drawn every second
+    return written;
   } finally {
     Object.assign(stderr, own);
     for (const stream of [process.stdout, stderr]) {
@@ -27,7 +31,6 @@ function stderrOf(columns: number | undefined, use: (terminal: Terminal) => void
       }
     }
   }
-  return text;
 }
 
 const clear = '\r\x1b[K';
@@ -54,6 +57,32 @@ test('narrower than the terminal; as wide as it needs where the terminal does no
     stderrOf(0, (terminal) => terminal.progress(long)),
     `${clear}moving weights to the device 50 %`,
   );
+});
+
+test('a stage that takes long says so every second, to its end', async () => {
+  const { stderr } = process;
+  const own = { isTTY: stderr.isTTY, columns: stderr.columns, write: stderr.write };
+  let text = '';
+  const write = (part: string): boolean => {
+    text += part;
+    return true;
+  };
+  Object.assign(stderr, { isTTY: true, columns: 80, write });
+  try {
+    const terminal = processTerminal(new AbortController().signal);
+    terminal.progress({ stage: 'compiling', done: 1, total: 5 });
+    for (const until = Date.now() + 20_000; !text.includes(', 3 s') && Date.now() < until; ) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    terminal.endProgress();
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+  } finally {
+    Object.assign(stderr, own);
+  }
+  const [first, ...others] = text.split(clear).slice(1);
+  assert.is(first, 'compiling 20 %');
+  assert.is(others.pop(), '', 'nothing is drawn after the end');
+  assert.ok(others.includes('compiling 20 %, 3 s'), JSON.stringify(text));
 });
 
 test('nothing where nobody watches', () => {

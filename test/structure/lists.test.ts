@@ -1,12 +1,14 @@
 // Nothing is written and then left out: ops, passes, templates, kernels and switches are all listed, used and tested.
 
+import { readdirSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { fusedOps, ops, primitiveOps } from '../../src/ir/index.ts';
 import { pipeline } from '../../src/passes/index.ts';
 import { switches } from '../../src/support/env.ts';
 import { cases } from '../ops/cases.ts';
-import { filesUnder, importsOf, textOf, withoutComments } from './sources.ts';
+import { filesUnder, importsOf, root, textOf, withoutComments } from './sources.ts';
 
 const names = (folder: string, extension: RegExp): string[] =>
   filesUnder(folder, extension).map((path) => path.slice(folder.length + 1).replace(extension, ''));
@@ -54,6 +56,13 @@ test('every template is rendered by name, is a kernel, or is a part of another',
       (kernel !== undefined && new RegExp(`\\b${kernel}: `).test(kernels));
     assert.ok(used, `templates/${name}.hbs is used by nobody`);
   }
+});
+
+test('every test file is run', () => {
+  const run = filesUnder('test', /\.test\.ts$/);
+  const all = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' });
+  const tests = all.filter((path) => path.endsWith('.test.ts')).map((path) => `test/${path.replaceAll(sep, '/')}`);
+  assert.equal([...run].sort(), tests.sort());
 });
 
 test('templates stay thin', () => {

@@ -15,8 +15,8 @@ export function filesUnder(folder: string, extension = /./): string[] {
   const walk = (at: string): void => {
     for (const name of readdirSync(join(root, at)).sort()) {
       const path = at === '' ? name : `${at}/${name}`;
-      // src/build is a room of the compiler, every other `build` is a product.
-      if (skipped.has(name) && path !== 'src/build') continue;
+      // src/build is a room of the compiler, test/build its tests; every other `build` is a product.
+      if (skipped.has(name) && path !== 'src/build' && path !== 'test/build') continue;
       if (statSync(join(root, path)).isDirectory()) walk(path);
       else if (extension.test(name)) found.push(path);
     }
