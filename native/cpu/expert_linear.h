@@ -43,7 +43,15 @@ void expert_groups(Pool& pool, int64_t T, const int32_t* index, int64_t ldi, int
 }
 
 constexpr int64_t EXPERT_BLOCK = 48;             // tokens that share a reading of a block of rows
-constexpr int EXPERT_TOKENS = LANES >= 4 ? LANES / 4 : 1;  // tokens of a tile at most: four rows abreast fill a vector of sums
+constexpr int EXPERT_TOKENS = LANES >= 8 ? 4 : 1;  // of a tile at most
+
+// Rows of a tile, and those of them that are read side by side: their sums, the tokens' values and a weight fit the registers (16 + 4 + 1 of
+// 32 with AVX-512; with AVX2 12 + 4 + the weights that are added, of 16), and all sums of a tile fill vectors.
+template <int TOKENS>
+constexpr int kTileRows = LANES == 8 ? 6 : LANES / TOKENS;
+template <int TOKENS>
+constexpr int kAbreast = LANES == 8 ? (TOKENS > 2 ? 3 : 6) : 4;
+constexpr int EXPERT_ROWS = kTileRows<1>;  // rows that pass by all tokens before the next do
 
 // Columns of a row of x as the products take it: where pairs of bf16 are multiplied, padded with zeros to whole vectors.
 template <int64_t D>
@@ -54,81 +62,109 @@ constexpr size_t expert_linear_scratch() {
   return kMultipliesPairs && std::is_same_v<W, BF16> ? size_t(EXPERT_BLOCK * kExpertDepth<D>) * sizeof(BF16) : 0;
 }
 
-// Rows are asked for four ahead, one line for each that is used: a stream from each of four rows is short for the processor's
-// own guesses, which read 0.6 times as fast (past the last row a prefetch does no harm).
-template <int64_t D, class W>
-inline void ask_ahead(const W* row) {
-  __builtin_prefetch(row + 4 * D, 0, 2);
+// Rows are asked for as many ahead as are read abreast, a line for each that is used: a stream from each of a few rows is short for the
+// processor's own guesses, which read 0.6 times as fast (past the last row a prefetch does no harm). Once a line, and only by the first
+// tokens that rows meet: a prefetch of what is there already costs as much as a multiply-add or two.
+template <int64_t D, int ROWS, class W>
+inline void ask_ahead(const W* const* w, int64_t d) {
+  if (d % (64 / int64_t(sizeof(W))) == 0)
+    for (int r = 0; r < ROWS; r++) __builtin_prefetch(w[r] + ROWS * D + d, 0, 2);
 }
 
 // sums[r·TOKENS + i] of row r and token i, lane by lane: over d in steps of LANES, rows as floats.
-template <int64_t D, int TOKENS, class W>
+template <int64_t D, int ROWS, int TOKENS, bool ASK, class W>
 inline void expert_products(const float* const* x, const W* const* w, Vec* sums) {
   constexpr int64_t whole = D / LANES * LANES;
   constexpr int rest = int(D - whole);
-  Vec own[4][TOKENS] = {};
+  Vec own[ROWS][TOKENS] = {};
   const auto add = [&](int64_t d, auto get) {
-    Vec value[TOKENS];
-#pragma GCC unroll 4
-    for (int i = 0; i < TOKENS; i++) value[i] = get(x[i] + d);
-#pragma GCC unroll 4
-    for (int r = 0; r < 4; r++) {
-      ask_ahead<D>(w[r] + d);
-      const Vec weight = get(w[r] + d);
-#pragma GCC unroll 4
-      for (int i = 0; i < TOKENS; i++) own[r][i] = multiply_add(value[i], weight, own[r][i]);
+    if constexpr (ASK) ask_ahead<D, ROWS>(w, d);
+    // The fewer stay in registers, and each of the others meets all of them.
+    if constexpr (ROWS <= TOKENS) {
+      Vec weight[ROWS];
+#pragma GCC unroll 8
+      for (int r = 0; r < ROWS; r++) {
+        weight[r] = get(w[r] + d);
+        keep_in_register(weight[r]);
+      }
+#pragma GCC unroll 8
+      for (int i = 0; i < TOKENS; i++) {
+        Vec value = get(x[i] + d);
+        keep_in_register(value);
+#pragma GCC unroll 8
+        for (int r = 0; r < ROWS; r++) own[r][i] = multiply_add(value, weight[r], own[r][i]);
+      }
+    } else {
+      Vec value[TOKENS];
+#pragma GCC unroll 8
+      for (int i = 0; i < TOKENS; i++) {
+        value[i] = get(x[i] + d);
+        keep_in_register(value[i]);
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < ROWS; r++) {
+        const Vec weight = get(w[r] + d);
+#pragma GCC unroll 8
+        for (int i = 0; i < TOKENS; i++) own[r][i] = multiply_add(value[i], weight, own[r][i]);
+      }
     }
   };
   for (int64_t d = 0; d < whole; d += LANES) add(d, [](const auto* p) { return load(p); });
   if constexpr (rest > 0) add(whole, [](const auto* p) { return load_first(p, rest); });
-#pragma GCC unroll 4
-  for (int r = 0; r < 4; r++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
+  for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 8
     for (int i = 0; i < TOKENS; i++) sums[r * TOKENS + i] = own[r][i];
 }
 
 // The same with x rounded to bf16, zero past D: pairs side by side.
-template <int64_t D, int TOKENS>
+template <int64_t D, int ROWS, int TOKENS, bool ASK>
 inline void expert_products(const BF16* const* x, const BF16* const* w, Vec* sums) {
   constexpr int64_t STEP = 2 * LANES, whole = D / STEP * STEP;
-  Vec own[4][TOKENS] = {};
-  const auto add = [&](int64_t d, const BF16* const (&row)[4]) {
-#pragma GCC unroll 4
-    for (int r = 0; r < 4; r++) ask_ahead<D>(w[r] + d);
+  Vec own[ROWS][TOKENS] = {};
+  const auto add = [&](const BF16* const (&row)[ROWS], int64_t d) {
+    if constexpr (ASK) ask_ahead<D, ROWS>(w, d);
     IntVec value[TOKENS];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int i = 0; i < TOKENS; i++) value[i] = load_pairs(x[i] + d);
-#pragma GCC unroll 4
-    for (int r = 0; r < 4; r++) {
+#pragma GCC unroll 8
+    for (int r = 0; r < ROWS; r++) {
       const IntVec weight = load_pairs(row[r]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int i = 0; i < TOKENS; i++) own[r][i] = multiply_add_pairs(value[i], weight, own[r][i]);
     }
   };
-  for (int64_t d = 0; d < whole; d += STEP) add(d, {w[0] + d, w[1] + d, w[2] + d, w[3] + d});
-  if constexpr (whole < D) {
-    BF16 last[4][STEP] = {};
-    for (int r = 0; r < 4; r++) std::memcpy(last[r], w[r] + whole, size_t(D - whole) * sizeof(BF16));
-    add(whole, {last[0], last[1], last[2], last[3]});
+  for (int64_t d = 0; d < whole; d += STEP) {
+    const BF16* row[ROWS];
+    for (int r = 0; r < ROWS; r++) row[r] = w[r] + d;
+    add(row, d);
   }
-#pragma GCC unroll 4
-  for (int r = 0; r < 4; r++)
-#pragma GCC unroll 4
+  if constexpr (whole < D) {
+    BF16 last[ROWS][STEP] = {};
+    const BF16* row[ROWS];
+    for (int r = 0; r < ROWS; r++) row[r] = last[r];
+    for (int r = 0; r < ROWS; r++) std::memcpy(last[r], w[r] + whole, size_t(D - whole) * sizeof(BF16));
+    add(row, whole);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 8
     for (int i = 0; i < TOKENS; i++) sums[r * TOKENS + i] = own[r][i];
 }
 
-// Rows [from, to) of one matrix by TOKENS tokens: a vector of sums at a time, of four rows a step.
-template <int64_t D, int TOKENS, class X, class W>
+// Rows [from, to) of one matrix by TOKENS tokens, a tile of rows at a time.
+template <int64_t D, int TOKENS, bool ASK, class X, class W>
 inline void expert_tile(const X* const* x, const W* matrix, int64_t from, int64_t to, float* const* y) {
-  constexpr int ROWS = LANES / TOKENS;
+  constexpr int ROWS = kTileRows<TOKENS>, ABREAST = kAbreast<TOKENS>, VECTORS = (ROWS * TOKENS + LANES - 1) / LANES;
   for (int64_t row = from; row < to; row += ROWS) {
-    Vec sums[LANES];
-    for (int first = 0; first < ROWS; first += 4) {
-      const W* w[4];
-      for (int r = 0; r < 4; r++) w[r] = matrix + (row + first + r < to ? row + first + r : to - 1) * D;
-      expert_products<D, TOKENS>(x, w, sums + first * TOKENS);
+    Vec sums[VECTORS][LANES] = {};
+    for (int first = 0; first < ROWS; first += ABREAST) {
+      const W* w[ABREAST];
+      for (int r = 0; r < ABREAST; r++) w[r] = matrix + (row + first + r < to ? row + first + r : to - 1) * D;
+      expert_products<D, ABREAST, TOKENS, ASK>(x, w, sums[0] + first * TOKENS);
     }
-    const Vec totals = sums_of(sums);
+    float totals[VECTORS * LANES];
+    for (int v = 0; v < VECTORS; v++) store(totals + v * LANES, sums_of(sums[v]));
     const int rows = int(to - row < ROWS ? to - row : ROWS);
     for (int r = 0; r < rows; r++)
       for (int i = 0; i < TOKENS; i++) y[i][row + r] = totals[r * TOKENS + i];
@@ -138,14 +174,19 @@ inline void expert_tile(const X* const* x, const W* matrix, int64_t from, int64_
 // The same by any number of tokens: as many rows as stay in the first cache pass by all tokens before the next.
 template <int64_t D, class X, class W>
 inline void expert_rows(int64_t tokens, const X* const* x, const W* matrix, int64_t from, int64_t to, float* const* y) {
-  for (int64_t row = from; row < to; row += LANES) {
-    const int64_t end = row + LANES < to ? row + LANES : to;
+  for (int64_t row = from; row < to; row += EXPERT_ROWS) {
+    const int64_t end = row + EXPERT_ROWS < to ? row + EXPERT_ROWS : to;
     int64_t t = 0;
-    for (; t + EXPERT_TOKENS <= tokens; t += EXPERT_TOKENS) expert_tile<D, EXPERT_TOKENS>(x + t, matrix, row, end, y + t);
+    const auto tile = [&]<int TOKENS>() {
+      if (t == 0) expert_tile<D, TOKENS, true>(x, matrix, row, end, y);
+      else expert_tile<D, TOKENS, false>(x + t, matrix, row, end, y + t);
+      t += TOKENS;
+    };
+    while (t + EXPERT_TOKENS <= tokens) tile.template operator()<EXPERT_TOKENS>();
     if constexpr (EXPERT_TOKENS > 2)
-      for (; t + 2 <= tokens; t += 2) expert_tile<D, 2>(x + t, matrix, row, end, y + t);
+      while (t + 2 <= tokens) tile.template operator()<2>();
     if constexpr (EXPERT_TOKENS > 1)
-      for (; t < tokens; t++) expert_tile<D, 1>(x + t, matrix, row, end, y + t);
+      while (t < tokens) tile.template operator()<1>();
   }
 }
 
@@ -160,7 +201,7 @@ void expert_linear(Pool& pool, int64_t T, const float* x, int64_t ldx, int64_t l
   int64_t count = 0;
   while (count < E && groups[2 * count] < E) count++;
   // Blocks of rows: smaller where few experts are chosen.
-  const int64_t rows = count * N >= 16384 ? 64 : 32, blocks = (N + rows - 1) / rows;
+  const int64_t rows = (count * N >= 16384 ? 64 : 32) / EXPERT_ROWS * EXPERT_ROWS, blocks = (N + rows - 1) / rows;
   if (T <= 0) return;
   pool.parallel(count * blocks, [&](int64_t piece, [[maybe_unused]] int worker) {
     const int32_t* const group = groups + piece / blocks * 2;

@@ -8,12 +8,19 @@ namespace ultramem {
 using HalfVecAt = uint16_t __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
 using UintVec = uint32_t __attribute__((vector_size(LANES * 4)));
 
+// Widening is said by instructions: compilers take the conversion of vectors apart; with a mask, as GCC 12 warns of its own
+// intrinsic without.
 inline Vec load(const BF16* p) {
+#if defined(__AVX512F__)
+  return Vec(IntVec(_mm512_maskz_cvtepu16_epi32(__mmask16(-1), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))) << 16);
+#elif defined(__AVX2__)
+  return Vec(IntVec(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))) << 16);
+#else
   return Vec(__builtin_convertvector(*reinterpret_cast<const HalfVecAt*>(p), UintVec) << 16);
+#endif
 }
 
-// LANES bytes as integers, with their sign or without. Said by instructions: compilers take the conversion of vectors apart; with a
-// mask, as GCC 12 warns of its own intrinsic without.
+// LANES bytes as integers, with their sign or without.
 inline IntVec widen(const int8_t* p) {
 #if defined(__AVX512F__)
   return IntVec(_mm512_maskz_cvtepi8_epi32(__mmask16(-1), _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
