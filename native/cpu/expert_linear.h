@@ -46,7 +46,7 @@ constexpr int64_t EXPERT_BLOCK = 48;             // tokens that share a reading 
 constexpr int EXPERT_TOKENS = LANES >= 8 ? 4 : 1;  // of a tile at most
 
 // Rows of a tile, and those of them that are read side by side: their sums, the tokens' values and a weight fit the registers (16 + 4 + 1 of
-// 32 with AVX-512; with AVX2 12 + 4 + the weights that are added, of 16), and all sums of a tile fill vectors.
+// 32 with AVX-512; with AVX2 12 + 4 + the weights that are added, of 16), and the sums of a tile of the most tokens fill vectors.
 template <int TOKENS>
 constexpr int kTileRows = LANES == 8 ? 6 : LANES / TOKENS;
 template <int TOKENS>
