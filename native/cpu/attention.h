@@ -288,10 +288,10 @@ void attention(Pool& pool, int64_t T, const float* q, int64_t ldq, const float* 
       }
     } else {
       const int64_t first = (piece - block_pieces) / parts, kv = (piece - block_pieces) % parts * together;
+      const bool begins = first % tokens == 0 || sequence[first - 1] != sequence[first];
+      if (kv >= Hkv || !begins) return;
       const int64_t next = end_of_run(first);
-      if (kv >= Hkv || (next - first) * group >= FEW) return;
-      if (first % tokens && sequence[first - 1] == sequence[first]) return;  // not the first of its run
-      sweep(first, next, kv, std::min(together, Hkv - kv), kv * group, group, m);
+      if ((next - first) * group < FEW) sweep(first, next, kv, std::min(together, Hkv - kv), kv * group, group, m);
     }
   });
 }

@@ -71,6 +71,24 @@ inline void ask_ahead(const W* const* w, int64_t d) {
     for (int r = 0; r < ROWS; r++) __builtin_prefetch(w[r] + ROWS * D + d, 0, 2);
 }
 
+// sum(f, m) += few(f) · many(m): the few stay in registers, and each of the many meets all of them.
+template <int FEW, int MANY>
+__attribute__((always_inline)) inline void add_products(const auto& few, const auto& many, const auto& sum) {
+  Vec kept[FEW];
+#pragma GCC unroll 8
+  for (int f = 0; f < FEW; f++) {
+    kept[f] = few(f);
+    keep_in_register(kept[f]);
+  }
+#pragma GCC unroll 8
+  for (int m = 0; m < MANY; m++) {
+    Vec one = many(m);
+    if constexpr (FEW > 1) keep_in_register(one);
+#pragma GCC unroll 8
+    for (int f = 0; f < FEW; f++) sum(f, m) = multiply_add(one, kept[f], sum(f, m));
+  }
+}
+
 // sums[r·TOKENS + i] of row r and token i, lane by lane: over d in steps of LANES, rows as floats.
 template <int64_t D, int ROWS, int TOKENS, bool ASK, class W>
 inline void expert_products(const float* const* x, const W* const* w, Vec* sums) {
@@ -79,35 +97,10 @@ inline void expert_products(const float* const* x, const W* const* w, Vec* sums)
   Vec own[ROWS][TOKENS] = {};
   const auto add = [&](int64_t d, auto get) {
     if constexpr (ASK) ask_ahead<D, ROWS>(w, d);
-    // The fewer stay in registers, and each of the others meets all of them.
-    if constexpr (ROWS <= TOKENS) {
-      Vec weight[ROWS];
-#pragma GCC unroll 8
-      for (int r = 0; r < ROWS; r++) {
-        weight[r] = get(w[r] + d);
-        keep_in_register(weight[r]);
-      }
-#pragma GCC unroll 8
-      for (int i = 0; i < TOKENS; i++) {
-        Vec value = get(x[i] + d);
-        keep_in_register(value);
-#pragma GCC unroll 8
-        for (int r = 0; r < ROWS; r++) own[r][i] = multiply_add(value, weight[r], own[r][i]);
-      }
-    } else {
-      Vec value[TOKENS];
-#pragma GCC unroll 8
-      for (int i = 0; i < TOKENS; i++) {
-        value[i] = get(x[i] + d);
-        keep_in_register(value[i]);
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < ROWS; r++) {
-        const Vec weight = get(w[r] + d);
-#pragma GCC unroll 8
-        for (int i = 0; i < TOKENS; i++) own[r][i] = multiply_add(value[i], weight, own[r][i]);
-      }
-    }
+    const auto weight = [&](int r) { return get(w[r] + d); };
+    const auto value = [&](int i) { return get(x[i] + d); };
+    if constexpr (ROWS <= TOKENS) add_products<ROWS, TOKENS>(weight, value, [&](int r, int i) -> Vec& { return own[r][i]; });
+    else add_products<TOKENS, ROWS>(value, weight, [&](int i, int r) -> Vec& { return own[r][i]; });
   };
   for (int64_t d = 0; d < whole; d += LANES) add(d, [](const auto* p) { return load(p); });
   if constexpr (rest > 0) add(whole, [](const auto* p) { return load_first(p, rest); });

@@ -24,7 +24,6 @@ export interface ObjectBuild {
  * @throws UltramemError compile-failed, aborted, folder-not-writable, disk-full
  */
 export async function sharedObjects(sources: readonly string[], build: ObjectBuild): Promise<readonly string[]> {
-  // To the end, whichever fails: a compiler that still runs has a folder in the cache.
   let done = 0;
   const tell = () => build.onProgress?.({ stage: 'compiling what all models share', done, total: sources.length });
   const one = async (source: string): Promise<string> => {
@@ -34,6 +33,7 @@ export async function sharedObjects(sources: readonly string[], build: ObjectBui
     return path;
   };
   tell();
+  // To the end, whichever fails: a compiler that still runs has a folder in the cache.
   const made = await Promise.allSettled(sources.map(one));
   return made.map((object) => {
     if (object.status === 'rejected') throw object.reason;

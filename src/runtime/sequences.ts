@@ -100,7 +100,6 @@ export class Sequences {
     if (!this.inUse(sequence)) return;
     const [first] = this.#waiting;
     this.#lengths[sequence] = first === undefined ? undefined : 0;
-    this.#ids[sequence] = [];
     first?.give(sequence);
   }
 
@@ -119,7 +118,7 @@ export class Sequences {
   held(sequence: number, text: Int32Array): number {
     const length = this.length(sequence);
     const ids = this.#ids[sequence]!;
-    const most = Math.min(length, ids.length, text.length - 1);
+    const most = Math.min(length, text.length - 1);
     let same = 0;
     while (same < most && ids[same] === text[same]) same++;
     return same === length || this.rewindable ? same : 0;

@@ -7,7 +7,10 @@ import { processTerminal, type Terminal } from '../../src/cli/terminal.ts';
 const test = suite('terminal');
 
 /** What `use` writes to a stderr that is a terminal so many columns wide, or none. */
-function stderrOf(columns: number | undefined, use: (terminal: Terminal) => void): string {
+async function stderrOf(
+  columns: number | undefined,
+  use: (terminal: Terminal, soFar: () => string) => void | Promise<void>,
+): Promise<string> {
   const { stderr } = process;
   const own = { isTTY: stderr.isTTY, columns: stderr.columns, write: stderr.write };
   const listeners = stderr.listeners('error');
@@ -19,7 +22,7 @@ function stderrOf(columns: number | undefined, use: (terminal: Terminal) => void
   Object.assign(stderr, { isTTY: columns !== undefined, columns, write });
   try {
     const terminal = processTerminal(new AbortController().signal);
-    use(terminal);
+    await use(terminal, () => text);
     const written = text;
     terminal.endProgress(); // its line is drawn every second
     return written;
@@ -35,8 +38,8 @@ function stderrOf(columns: number | undefined, use: (terminal: Terminal) => void
 
 const clear = '\r\x1b[K';
 
-test('stages, and the share that is done where it is known', () => {
-  const text = stderrOf(80, (terminal) => {
+test('stages, and the share that is done where it is known', async () => {
+  const text = await stderrOf(80, (terminal) => {
     terminal.progress({ stage: 'translating' });
     terminal.progress({ stage: 'reading weights', done: 0, total: 3e9 });
     terminal.progress({ stage: 'reading weights', done: 2.999e9, total: 3e9 });
@@ -47,46 +50,29 @@ test('stages, and the share that is done where it is known', () => {
   assert.is(text, `${lines.map((line) => `${clear}${line}`).join('')}${clear}done\n`);
 });
 
-test('narrower than the terminal; as wide as it needs where the terminal does not say', () => {
+test('narrower than the terminal; as wide as it needs where the terminal does not say', async () => {
   const long = { stage: 'moving weights to the device', done: 1, total: 2 };
-  assert.is(
-    stderrOf(20, (terminal) => terminal.progress(long)),
-    `${clear}moving weights to t`,
-  );
-  assert.is(
-    stderrOf(0, (terminal) => terminal.progress(long)),
-    `${clear}moving weights to the device 50 %`,
-  );
+  assert.is(await stderrOf(20, (terminal) => terminal.progress(long)), `${clear}moving weights to t`);
+  assert.is(await stderrOf(0, (terminal) => terminal.progress(long)), `${clear}moving weights to the device 50 %`);
 });
 
 test('a stage that takes long says so every second, to its end', async () => {
-  const { stderr } = process;
-  const own = { isTTY: stderr.isTTY, columns: stderr.columns, write: stderr.write };
-  let text = '';
-  const write = (part: string): boolean => {
-    text += part;
-    return true;
-  };
-  Object.assign(stderr, { isTTY: true, columns: 80, write });
-  try {
-    const terminal = processTerminal(new AbortController().signal);
+  const text = await stderrOf(80, async (terminal, soFar) => {
     terminal.progress({ stage: 'compiling', done: 1, total: 5 });
-    for (const until = Date.now() + 20_000; !text.includes(', 3 s') && Date.now() < until; ) {
+    for (const until = Date.now() + 20_000; !soFar().includes(', 3 s') && Date.now() < until; ) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     terminal.endProgress();
     await new Promise((resolve) => setTimeout(resolve, 1200));
-  } finally {
-    Object.assign(stderr, own);
-  }
+  });
   const [first, ...others] = text.split(clear).slice(1);
   assert.is(first, 'compiling 20 %');
   assert.is(others.pop(), '', 'nothing is drawn after the end');
   assert.ok(others.includes('compiling 20 %, 3 s'), JSON.stringify(text));
 });
 
-test('nothing where nobody watches', () => {
-  const text = stderrOf(undefined, (terminal) => {
+test('nothing where nobody watches', async () => {
+  const text = await stderrOf(undefined, (terminal) => {
     terminal.progress({ stage: 'reading weights', done: 1, total: 2 });
     terminal.endProgress();
   });
